@@ -1,0 +1,2 @@
+//! The tickhouse command.
+fn main() {}

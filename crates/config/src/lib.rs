@@ -1,0 +1,1 @@
+//! tickhouse.toml, TICKHOUSE_* and flags, checked into one typed configuration

@@ -1,0 +1,1 @@
+//! Kite's wire format, both directions. Pure: bytes in, packets out

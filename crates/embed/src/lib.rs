@@ -1,0 +1,1 @@
+//! The embedded ClickHouse engine and the Redis on 6380 as child processes

@@ -1,0 +1,1 @@
+//! Instruments and sessions joined to packets. Pure joins over tables in memory

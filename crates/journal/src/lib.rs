@@ -1,0 +1,1 @@
+//! The recorder's log on local disk: every record of a socket, before anything else sees it

@@ -1,0 +1,1 @@
+//! Stream to table: decode, enrich, seal, insert, confirm, acknowledge, trim

@@ -1,0 +1,1 @@
+//! Kite's sockets and REST: subscriptions, reconnects, watchdogs; yields raw frames with their receive time

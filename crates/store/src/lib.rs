@@ -1,0 +1,1 @@
+//! ClickHouse: migrations, native blocks, inserts, counts, marks

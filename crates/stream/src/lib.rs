@@ -1,0 +1,1 @@
+//! Redis Streams: publisher, consumer group, flat entries, dead letters
