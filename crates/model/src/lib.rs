@@ -15,6 +15,6 @@ mod token;
 pub use event::{Connected, Disconnected, Gap, GapCause};
 pub use instrument::{Instrument, InstrumentKind};
 pub use packet::{DEPTH_LEVELS, Level, Mode, Packet, PacketKind};
-pub use record::{FrameId, RECORD_HEADER_LEN, Record, RecordError, RecordKind, SnapshotMarks, SocketId};
+pub use record::{FrameId, Observed, RECORD_HEADER_LEN, Record, RecordError, RecordKind, SnapshotMarks, SocketId};
 pub use time::{IST_OFFSET_SECONDS, IstDateTime, Timestamp};
 pub use token::{Segment, Token};

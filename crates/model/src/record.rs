@@ -125,6 +125,27 @@ impl SnapshotMarks {
     }
 }
 
+/// One thing that happened on a socket, before the journal gives it its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// When the recorder read it from the socket (or did it).
+    pub received_at: Timestamp,
+    /// What it is.
+    pub kind: RecordKind,
+    /// Which packets are snapshots; only frames have any.
+    pub snapshots: SnapshotMarks,
+    /// The message as received, or the JSON of an event.
+    pub payload: Bytes,
+}
+
+impl Observed {
+    /// The record of this observation.
+    pub fn with_id(self, id: FrameId) -> Record {
+        let Self { received_at, kind, snapshots, payload } = self;
+        Record { id, received_at, kind, snapshots, payload }
+    }
+}
+
 /// One thing that happened on a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
