@@ -1,1 +1,24 @@
-//! Kite's wire format, both directions. Pure: bytes in, packets out
+//! Kite's wire format, both directions.
+//!
+//! What enters: the bytes of one WebSocket message. What leaves: packets in raw integers, or the bytes of packets. What
+//! never happens here: I/O, async, a clock, an allocation per packet, a panic on any bytes.
+//!
+//! ```text
+//! message = heartbeat (1 byte) | u16 count, count × (u16 len, len bytes)        all integers big-endian
+//! ```
+//!
+//! A packet has no type byte: its length is its type. Source: <https://kite.trade/docs/connect/v3/websocket/> and the
+//! official clients; segment 12 (NCO) is in neither and was found by comparing ticks with `/quote`.
+
+mod body;
+mod container;
+mod describe;
+mod request;
+pub mod text;
+
+pub use body::{decode_body, encode_packet};
+pub use container::{
+    FrameBuilder, FrameError, Item, Packets, Tokens, decode, is_heartbeat, packet_count, tokens,
+};
+pub use describe::{PacketView, describe};
+pub use request::{Request, RequestError};
