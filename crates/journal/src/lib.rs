@@ -1,1 +1,5 @@
-//! The recorder's log on local disk: every record of a socket, before anything else sees it
+//! The recorder's log on local disk: every record of a socket, before anything else sees it.
+
+mod error;
+
+pub use error::JournalError;

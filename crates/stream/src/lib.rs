@@ -1,1 +1,35 @@
-//! Redis Streams: publisher, consumer group, flat entries, dead letters
+//! Redis Streams: the publisher of a recorder's sockets, the loader's consumer, flat entries, dead letters.
+//!
+//! What enters: journal records (publisher); the entries of Redis (consumer). What leaves: entries whose ids are
+//! `<session>-<sequence>`; records and flat ticks with their entry ids. What never happens here: ClickHouse, `MAXLEN`,
+//! acknowledging on anybody's behalf.
+//!
+//! A stream is a cache of a journal: Redis may lose it, all of it, and the publisher fills it again from the mark.
+//!
+//! # Keys (with the default options)
+//!
+//! ```text
+//! ticks:stream:<recorder>:<socket>  stream  one entry per journal record: id <session>-<sequence>, field r
+//! ticks:stream, zerodha_ticks, …    stream  flat entries, one field per column, written by anybody
+//! ticks:streams                     set     the frame streams there are; publishers add theirs
+//! ticks:marks                       hash    origin → highest entry id whose rows are confirmed; the loader writes it
+//! ticks:resend                      hash    frame stream → entry id; "publish again what follows this"
+//! ticks:dead                        stream  what could not be decoded: origin, id, reason, payload; never trimmed
+//! ticks:lease:<name>, ….:fence      string  who owns the streams; the counter of owners
+//! ```
+//!
+//! Commands are those of Redis 7.0; no later one is used.
+
+mod connection;
+mod consumer;
+mod control;
+mod entry;
+mod error;
+mod options;
+mod reply;
+
+pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
+pub use control::{Control, DeadLetter, GroupInfo, ServerInfo, StreamInfo};
+pub use entry::{Entry, EntryId, EntryIdError, EntryValue, RECORD_FIELD, Stream, StreamKind};
+pub use error::{Disposition, StreamError};
+pub use options::RedisOptions;
