@@ -22,8 +22,8 @@ pub fn decode_body(body: &[u8]) -> Option<Packet> {
     }
 }
 
-fn decode_ltp(body: &[u8; 8]) -> Packet {
-    Packet { last_price: price(body, 4), ..Packet::empty(Token(number(body, 0)), PacketKind::Ltp) }
+fn decode_ltp(body: [u8; 8]) -> Packet {
+    Packet { last_price: price(&body, 4), ..Packet::empty(Token(number(&body, 0)), PacketKind::Ltp) }
 }
 
 #[inline]

@@ -15,7 +15,6 @@ pub fn packet_count(message: &[u8]) -> u16 {
 
 /// What stands at one place of a container.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "the large variant is the common one and is never stored")]
 pub enum Item<'a> {
     /// A packet of a known length.
     Packet {
@@ -123,6 +122,9 @@ impl Iterator for Tokens<'_> {
     }
 }
 
+/// Index, offset of the body, body.
+type Body<'a> = (u16, usize, &'a [u8]);
+
 /// Walks the lengths: index, offset and bytes of each body.
 #[derive(Clone, Debug)]
 struct Bodies<'a> {
@@ -145,7 +147,7 @@ impl<'a> Bodies<'a> {
         FrameError::Truncated { index: self.index, offset: self.offset, needed, left }
     }
 
-    fn finish(&mut self) -> Option<Result<(u16, usize, &'a [u8]), FrameError>> {
+    fn finish(&mut self) -> Option<Result<Body<'a>, FrameError>> {
         self.ended = true;
         let len = self.message.len() - self.offset;
         (len > 0).then_some(Err(FrameError::Trailing { offset: self.offset, len }))
@@ -153,7 +155,7 @@ impl<'a> Bodies<'a> {
 }
 
 impl<'a> Iterator for Bodies<'a> {
-    type Item = Result<(u16, usize, &'a [u8]), FrameError>;
+    type Item = Result<Body<'a>, FrameError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

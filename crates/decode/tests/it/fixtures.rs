@@ -24,8 +24,8 @@ fn assert_number(expected: &Value, ours: impl Into<f64>, field: &str) {
     assert!(expected.to_bits() == ours.to_bits(), "{field}: published {expected}, decoded {ours}");
 }
 
-/// Their `change` field is left out: the fixture's own prices contradict it (ticker_quote.json repeats the 5.9 of
-/// ticker_full.json where its prices give 5.35).
+/// Their `change` field is left out: the fixture's own prices contradict it (`ticker_quote.json` repeats the 5.9 of
+/// `ticker_full.json` where its prices give 5.35).
 fn assert_quote_fields(expected: &Value, ours: &PacketView) {
     let scaled = &ours.scaled;
     assert_number(&expected["instrument_token"], ours.instrument_token, "instrument_token");
