@@ -1,1 +1,24 @@
-//! tickhouse.toml, TICKHOUSE_* and flags, checked into one typed configuration
+//! `tickhouse.toml`, `TICKHOUSE_*` and flags, checked into one typed [`Config`].
+//!
+//! What enters: a file, environment variables, flags. What leaves: one [`Config`] in which every value is within its
+//! bounds, or a [`ConfigError`] with *every* fault and its key. What never happens here: a secret in a `Debug`, a
+//! setting that is silently ignored.
+//!
+//! A flag wins over the environment, that over the file, that over the default. A key `port` of section `[redis]` is
+//! `TICKHOUSE_REDIS_PORT` in the environment. Every key with its default and meaning stands in
+//! `config/tickhouse.example.toml`, which a test holds against this crate.
+
+mod fault;
+mod reader;
+mod secret;
+mod selection;
+mod settings;
+
+pub use fault::{ConfigError, Fault, Origin};
+pub use reader::{ENVIRONMENT_PREFIX, Sources};
+pub use secret::Secret;
+pub use selection::{Chosen, Selection};
+pub use settings::{
+    Backend, ClickHouse, Config, Http, InstrumentFiles, Journal, Kite, Level, Load, Log, Partition, Redis,
+    Sync,
+};

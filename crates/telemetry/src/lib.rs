@@ -5,6 +5,8 @@
 
 mod clock;
 mod latency;
+mod logs;
 
 pub use clock::{Clock, ClockError};
 pub use latency::{Latency, LatencySummary};
+pub use logs::{LogError, LogSettings, init_logs};

@@ -1,0 +1,480 @@
+//! The checked configuration and the one place where defaults and bounds stand.
+
+use crate::fault::{ConfigError, Origin};
+use crate::reader::{Reader, Sources};
+use crate::{Secret, Selection};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tickhouse_model::Mode;
+use tickhouse_telemetry::Clock;
+
+/// Kite allows three sockets a key, and 3,000 instruments a socket.
+/// <https://kite.trade/docs/connect/v3/websocket/>
+const KITE_SOCKETS: u64 = 3;
+const KITE_TOKENS: u64 = 3_000;
+const MIB: u64 = 1024 * 1024;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where journals, databases, logs and run files live.
+    pub data_dir: PathBuf,
+    /// Name of this recorder: part of every stream's name and every row's identity.
+    pub recorder: String,
+    /// Where the present comes from.
+    pub clock: Clock,
+    /// The feed.
+    pub kite: Kite,
+    /// The log on disk before anything else.
+    pub journal: Journal,
+    /// The streams.
+    pub redis: Redis,
+    /// The store.
+    pub clickhouse: ClickHouse,
+    /// From streams to store.
+    pub load: Load,
+    /// Where instruments and sessions are known from.
+    pub instruments: InstrumentFiles,
+    /// Status endpoints.
+    pub http: Http,
+    /// Log lines.
+    pub log: Log,
+}
+
+/// Section `[kite]`.
+#[derive(Clone, Debug)]
+pub struct Kite {
+    /// WebSocket of the feed, `ws://` or `wss://`.
+    pub endpoint: String,
+    /// REST of the same exchange, `http://` or `https://`.
+    pub api_url: String,
+    /// API keys that share the subscriptions; together they are one feed.
+    pub api_keys: Vec<Secret>,
+    /// One file per key with its access token of the day, read again whenever it changes.
+    pub access_token_files: Vec<PathBuf>,
+    /// What to subscribe to.
+    pub subscribe: Vec<Selection>,
+    /// The mode of entries that name none.
+    pub mode: Mode,
+    /// Sockets per key, 1 to 3.
+    pub sockets_per_key: usize,
+    /// Instruments per socket, 1 to 3,000.
+    pub tokens_per_socket: usize,
+    /// No frame at all for this long ends a connection.
+    pub read_timeout: Duration,
+    /// Heartbeats but no data for this long ends a connection; zero switches the watchdog off.
+    pub data_timeout: Duration,
+}
+
+/// Section `[journal]`.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// When appended records are forced to disk.
+    pub sync: Sync,
+    /// A segment is closed at this size.
+    pub segment_bytes: u64,
+    /// Segments that are verified as stored go beyond this total; zero keeps all.
+    pub keep_bytes: u64,
+    /// Segments that are verified as stored go beyond this age; zero keeps all.
+    pub keep_for: Duration,
+    /// zstd level of closed segments, 1 to 19; zero leaves them as they are.
+    pub compression_level: i32,
+}
+
+/// When the journal forces records to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// After every write: a power cut loses nothing, and it costs a disk flush each.
+    Always,
+    /// At this interval: a power cut loses at most this much. A killed process loses nothing in any case.
+    Every(Duration),
+    /// When the system likes.
+    Never,
+}
+
+/// Whether a service is a child process of ours or somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Started and stopped by Tickhouse.
+    Embedded,
+    /// Reached by its URL.
+    External,
+}
+
+/// Section `[redis]`.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// Whose.
+    pub mode: Backend,
+    /// Where an external one is: `redis://[user@]host:port[/db]`.
+    pub url: String,
+    /// File with its password.
+    pub password_file: Option<PathBuf>,
+    /// Port of the embedded one on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The family of frame streams: `<prefix>:<recorder>:<socket>`.
+    pub stream_prefix: String,
+    /// Streams of flat entries, one field per column, that other programs write.
+    pub flat_streams: Vec<String>,
+    /// First part of the other keys: `<namespace>:marks`, `:dead`, ….
+    pub namespace: String,
+    /// The consumer group of the loader.
+    pub group: String,
+}
+
+/// Section `[clickhouse]`.
+#[derive(Clone, Debug)]
+pub struct ClickHouse {
+    /// Whose.
+    pub mode: Backend,
+    /// Where an external one is: its HTTP interface.
+    pub url: String,
+    /// Database of all tables.
+    pub database: String,
+    /// User of an external one.
+    pub user: String,
+    /// File with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// HTTP port of the embedded one on 127.0.0.1; 0 takes a free one.
+    pub http_port: u16,
+    /// Native port of the embedded one on 127.0.0.1; 0 takes a free one.
+    pub tcp_port: u16,
+    /// Memory limit of the embedded one, bytes.
+    pub memory_bytes: u64,
+    /// How `tick_data` is partitioned; fixed when the table is made.
+    pub partition: Partition,
+    /// Rows older than this go; zero keeps all.
+    pub keep_for: Duration,
+}
+
+/// How `tick_data` is partitioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// By date and hour, as the brief has it.
+    Hour,
+    /// By date.
+    Day,
+}
+
+/// Section `[load]`.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// A batch is sealed at this many rows …
+    pub batch_rows: usize,
+    /// … or at this age, whichever comes first.
+    pub batch_for: Duration,
+    /// Entries of one bounded read from a stream.
+    pub read_entries: usize,
+    /// Entries pending longer than this are taken over from a consumer that died.
+    pub claim_after: Duration,
+}
+
+/// Section `[instruments]`.
+#[derive(Clone, Debug)]
+pub struct InstrumentFiles {
+    /// `token_lookup_enriched.json` or an instruments CSV of Kite, used where `token_metadata` is empty.
+    pub file: Option<PathBuf>,
+    /// A calendar of sessions and holidays instead of the built-in one.
+    pub calendar: Option<PathBuf>,
+}
+
+/// Section `[http]`.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where `up` and `demo` serve `/status` and `/healthz`. The parts take a free port each.
+    pub listen: SocketAddr,
+}
+
+/// Section `[log]`.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Least important line that is written.
+    pub level: Level,
+    /// One JSON object per line instead of text.
+    pub json: bool,
+    /// Into this file instead of standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// Importance of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// Something happened.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    /// The word in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// With every fault at once: unknown names, wrong types, values out of range, settings that contradict each other.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let (config, faults, _) = Self::read_all(sources);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+    }
+
+    /// The names of all settings, as `section.key`.
+    pub fn keys() -> BTreeSet<String> {
+        Self::read_all(&Sources::new()).2
+    }
+
+    fn read_all(sources: &Sources) -> (Self, Vec<crate::Fault>, BTreeSet<String>) {
+        let mut reader = Reader::new(sources);
+        let config = Self {
+            data_dir: reader.path("data_dir", "tickhouse-data").unwrap_or_else(|| PathBuf::from(".")),
+            recorder: name(&mut reader, "recorder", "main"),
+            clock: reader.parsed("clock", "system"),
+            kite: Kite::read(&mut reader),
+            journal: Journal::read(&mut reader),
+            redis: Redis::read(&mut reader),
+            clickhouse: ClickHouse::read(&mut reader),
+            load: Load::read(&mut reader),
+            instruments: InstrumentFiles {
+                file: reader.path("instruments.file", ""),
+                calendar: reader.path("instruments.calendar", ""),
+            },
+            http: Http { listen: reader.parsed("http.listen", "127.0.0.1:8080") },
+            log: Log {
+                level: reader.parsed("log.level", "info"),
+                json: reader.flag("log.json", false),
+                file: reader.path("log.file", ""),
+            },
+        };
+        let (faults, keys) = reader.finish();
+        (config, faults, keys)
+    }
+}
+
+impl Kite {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let kite = Self {
+            endpoint: url(reader, "kite.endpoint", "wss://ws.kite.trade", &["ws", "wss"]),
+            api_url: url(reader, "kite.api_url", "https://api.kite.trade", &["http", "https"]),
+            api_keys: reader.list("kite.api_keys", &[]).into_iter().map(Secret::new).collect(),
+            access_token_files: reader.paths("kite.access_token_files"),
+            subscribe: reader.parsed_list("kite.subscribe", &["all"]),
+            mode: reader.parsed("kite.mode", "full"),
+            sockets_per_key: reader.number("kite.sockets_per_key", KITE_SOCKETS, 1..=KITE_SOCKETS) as usize,
+            tokens_per_socket: reader.number("kite.tokens_per_socket", KITE_TOKENS, 1..=KITE_TOKENS) as usize,
+            read_timeout: reader.millis("kite.read_timeout_ms", 6_000, 1_000..=60_000),
+            data_timeout: reader.millis("kite.data_timeout_ms", 30_000, 0..=3_600_000),
+        };
+        if kite.api_keys.len() != kite.access_token_files.len() {
+            let problem = format!(
+                "{} files for {} API keys: give one file per key, in the same order",
+                kite.access_token_files.len(),
+                kite.api_keys.len()
+            );
+            let origin = reader.origin("kite.access_token_files");
+            reader.fault("kite.access_token_files", origin, problem);
+        }
+        kite
+    }
+
+    /// Instruments that the keys, sockets and limits carry together.
+    pub fn capacity(&self) -> usize {
+        self.api_keys.len() * self.sockets_per_key * self.tokens_per_socket
+    }
+}
+
+impl Journal {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            sync: reader.parsed("journal.sync", "100ms"),
+            segment_bytes: reader.number("journal.segment_mib", 64, 1..=4_096) * MIB,
+            keep_bytes: reader.number("journal.keep_mib", 20_480, 0..=u64::MAX / MIB) * MIB,
+            keep_for: hours(reader.number("journal.keep_hours", 72, 0..=876_000)),
+            compression_level: reader.number("journal.compression_level", 3, 0..=19) as i32,
+        }
+    }
+}
+
+impl Redis {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let redis = Self {
+            mode: reader.parsed("redis.mode", "embedded"),
+            url: url(reader, "redis.url", "redis://127.0.0.1:6380", &["redis"]),
+            password_file: reader.path("redis.password_file", ""),
+            port: reader.port("redis.port", 6_380),
+            stream_prefix: reader.text("redis.stream_prefix", "ticks:stream"),
+            flat_streams: reader.list("redis.flat_streams", &["ticks:stream", "zerodha_ticks"]),
+            namespace: reader.text("redis.namespace", "ticks"),
+            group: reader.text("redis.group", "tickhouse"),
+        };
+        for (key, value) in [
+            ("redis.stream_prefix", &redis.stream_prefix),
+            ("redis.namespace", &redis.namespace),
+            ("redis.group", &redis.group),
+        ] {
+            if value.is_empty() || value.contains(char::is_whitespace) {
+                let origin = reader.origin(key);
+                reader.fault(key, origin, "must be a name without spaces".to_owned());
+            }
+        }
+        redis
+    }
+}
+
+impl ClickHouse {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            mode: reader.parsed("clickhouse.mode", "embedded"),
+            url: url(reader, "clickhouse.url", "http://127.0.0.1:8123", &["http", "https"]),
+            database: identifier(reader, "clickhouse.database", "trading"),
+            user: reader.text("clickhouse.user", "default"),
+            password_file: reader.path("clickhouse.password_file", ""),
+            http_port: reader.port("clickhouse.http_port", 8_123),
+            tcp_port: reader.port("clickhouse.tcp_port", 9_000),
+            memory_bytes: reader.number("clickhouse.memory_mib", 2_048, 512..=16_777_216) * MIB,
+            partition: reader.parsed("clickhouse.partition", "hour"),
+            keep_for: hours(reader.number("clickhouse.keep_days", 0, 0..=36_500) * 24),
+        }
+    }
+}
+
+impl Load {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            batch_rows: reader.number("load.batch_rows", 100_000, 1..=1_000_000) as usize,
+            batch_for: reader.millis("load.batch_ms", 1_000, 10..=60_000),
+            read_entries: reader.number("load.read_entries", 1_000, 1..=100_000) as usize,
+            claim_after: reader.millis("load.claim_after_ms", 30_000, 1_000..=3_600_000),
+        }
+    }
+}
+
+fn hours(count: u64) -> Duration {
+    Duration::from_secs(count.saturating_mul(3_600))
+}
+
+/// A name that may stand in a stream's name, a file's name and a column.
+fn name(reader: &mut Reader<'_>, key: &str, default: &str) -> String {
+    let name = reader.text(key, default);
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=32).contains(&name.len()) && name.chars().all(valid) {
+        return name;
+    }
+    let origin = reader.origin(key);
+    reader.fault(key, origin, "must be 1 to 32 letters, digits, - or _".to_owned());
+    default.to_owned()
+}
+
+/// A name that needs no quotes in SQL.
+fn identifier(reader: &mut Reader<'_>, key: &str, default: &str) -> String {
+    let name = reader.text(key, default);
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts_well && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return name;
+    }
+    let origin = reader.origin(key);
+    reader.fault(key, origin, "must be letters, digits and _, and not begin with a digit".to_owned());
+    default.to_owned()
+}
+
+/// A URL of one of these schemes, without a password: it may stand in a log.
+fn url(reader: &mut Reader<'_>, key: &str, default: &str, schemes: &[&str]) -> String {
+    let text = reader.text(key, default);
+    let origin = reader.origin(key);
+    let rest = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)).map(|(_, rest)| rest);
+    match rest {
+        Some(rest)
+            if rest.split('/').next().is_some_and(|host| {
+                host.contains('@') && host.contains(':') && host.find(':') < host.find('@')
+            }) =>
+        {
+            reader.fault(key, origin, "holds a password: put it into the section's password_file".to_owned());
+        }
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => return text,
+        _ => fault_of_scheme(reader, key, origin, schemes),
+    }
+    default.to_owned()
+}
+
+fn fault_of_scheme(reader: &mut Reader<'_>, key: &str, origin: Origin, schemes: &[&str]) {
+    let forms: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://HOST[:PORT]")).collect();
+    reader.fault(key, origin, format!("must be {}", forms.join(" or ")));
+}
+
+impl FromStr for Sync {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let millis = |text: &str| text.strip_suffix("ms")?.trim().parse::<u64>().ok();
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            text => match millis(text) {
+                Some(millis @ 1..=60_000) => Ok(Self::Every(Duration::from_millis(millis))),
+                _ => {
+                    Err(format!("`{text}` is no policy: use always, never or an interval of 1ms to 60000ms"))
+                }
+            },
+        }
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            "external" => Ok(Self::External),
+            other => Err(format!("`{other}` is no mode: use embedded or external")),
+        }
+    }
+}
+
+impl FromStr for Partition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "hour" => Ok(Self::Hour),
+            "day" => Ok(Self::Day),
+            other => Err(format!("`{other}` is no partition: use hour or day")),
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+        all.into_iter()
+            .find(|level| level.name() == text)
+            .ok_or_else(|| format!("`{text}` is no level: use error, warn, info, debug or trace"))
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,157 @@
+//! The configuration against its example, its sources and its faults.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tickhouse_config::{Backend, Config, ConfigError, Sources, Sync};
+
+const EXAMPLE: &str = include_str!("../../../../config/tickhouse.example.toml");
+
+fn of_text(text: &str) -> Result<Config, ConfigError> {
+    Config::read(&Sources::new().with_text(Path::new("tickhouse.toml"), text)?)
+}
+
+fn of_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::read(&Sources::new().with_environment(owned))
+}
+
+#[test]
+fn the_example_is_the_defaults() {
+    let example = of_text(EXAMPLE).unwrap();
+    let defaults = Config::read(&Sources::new()).unwrap();
+    assert_eq!(format!("{example:#?}"), format!("{defaults:#?}"));
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let table: toml::Table = EXAMPLE.parse().unwrap();
+    for key in Config::keys() {
+        let found = match key.split_once('.') {
+            Some((section, name)) => table.get(section).and_then(|section| section.get(name)),
+            None => table.get(&key),
+        };
+        assert!(found.is_some(), "{key} is missing from config/tickhouse.example.toml");
+    }
+}
+
+#[test]
+fn every_key_of_the_example_is_explained() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with('[')) {
+        assert!(lines[index + 1].starts_with('#'), "no word about {line}");
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
+    let file = "[redis]\nport = 1\n[load]\nbatch_ms = 20\nbatch_rows = 7";
+    let environment = [("TICKHOUSE_REDIS_PORT", "2"), ("TICKHOUSE_LOAD_BATCH_MS", "30"), ("PATH", "/bin")];
+    let sources = Sources::new()
+        .with_text(Path::new("t.toml"), file)
+        .unwrap()
+        .with_environment(environment.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .with_flag("redis.port", "--redis-port", Some(3))
+        .with_flag("clickhouse.http_port", "--clickhouse-http-port", None::<u16>);
+    let config = Config::read(&sources).unwrap();
+    assert_eq!(config.redis.port, 3);
+    assert_eq!(config.load.batch_for, Duration::from_millis(30));
+    assert_eq!(config.load.batch_rows, 7);
+    assert_eq!(config.clickhouse.http_port, 8_123);
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_key() {
+    let text = r#"
+        recorder = "a b"
+        redis = 5
+        weather = "fine"
+        [load]
+        batch_row = 10
+        batch_ms = 5
+        [clickhouse]
+        mode = "internal"
+        http_port = "8123"
+        url = "http://me:hunter2@db:8123"
+        [kite]
+        api_keys = ["k"]
+        subscribe = ["all", "INFY", 408065]
+        api_url = "ftp://x"
+    "#;
+    let error = of_text(text).unwrap_err();
+    let message = error.to_string();
+    for wanted in [
+        "recorder (tickhouse.toml): must be 1 to 32 letters",
+        "redis (tickhouse.toml): must be a section",
+        "weather (tickhouse.toml): no such setting",
+        "load.batch_row (tickhouse.toml): no such setting; did you mean load.batch_rows?",
+        "load.batch_ms (tickhouse.toml): 5 is out of range: use 10 to 60000",
+        "clickhouse.mode (tickhouse.toml): `internal` is no mode: use embedded or external",
+        "clickhouse.http_port (tickhouse.toml): must be a whole number",
+        "clickhouse.url (tickhouse.toml): holds a password",
+        "kite.subscribe (tickhouse.toml): `INFY` selects nothing",
+        "kite.api_url (tickhouse.toml): must be http://HOST[:PORT] or https://HOST[:PORT]",
+        "kite.access_token_files (default): 0 files for 1 API keys",
+    ] {
+        assert!(message.contains(wanted), "{wanted}\nis not in\n{message}");
+    }
+    assert_eq!(error.faults.len(), 11, "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn environment_variables_are_checked_too() {
+    let error = of_environment(&[
+        ("TICKHOUSE_REDIS_PORTS", "1"),
+        ("TICKHOUSE_LOAD_BATCH_ROWS", "many"),
+        ("TICKHOUSE_LOG_JSON", "perhaps"),
+        ("TICKHOUSE_DATADIR", "/x"),
+        ("TICKHOUSE_CACHE", "belongs to something else"),
+    ])
+    .unwrap_err();
+    let keys: Vec<&str> = error.faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        ["load.batch_rows", "log.json", "TICKHOUSE_DATADIR", "TICKHOUSE_REDIS_PORTS"],
+        "{error}"
+    );
+    assert!(error.to_string().contains("did you mean TICKHOUSE_REDIS_PORT?"), "{error}");
+}
+
+#[test]
+fn values_from_the_environment() {
+    let config = of_environment(&[
+        ("TICKHOUSE_KITE_API_KEYS", "s3cret1, s3cret2"),
+        ("TICKHOUSE_KITE_ACCESS_TOKEN_FILES", "a,b"),
+        ("TICKHOUSE_KITE_SUBSCRIBE", "NFO:*@ltp,408065"),
+        ("TICKHOUSE_CLICKHOUSE_MODE", "external"),
+        ("TICKHOUSE_JOURNAL_SYNC", "always"),
+        ("TICKHOUSE_LOG_JSON", "1"),
+        ("TICKHOUSE_RECORDER", ""),
+    ])
+    .unwrap();
+    assert_eq!(config.kite.api_keys.len(), 2);
+    assert_eq!(config.kite.capacity(), 18_000);
+    assert_eq!(config.kite.subscribe.len(), 2);
+    assert_eq!(config.clickhouse.mode, Backend::External);
+    assert_eq!(config.journal.sync, Sync::Always);
+    assert!(config.log.json);
+    assert_eq!(config.recorder, "main", "an empty variable is no value");
+    assert!(!format!("{config:?}").contains("s3cret"), "a key must not print");
+}
+
+#[test]
+fn relative_paths_in_a_file_start_at_the_file() {
+    let sources = Sources::new().with_text(Path::new("/etc/tickhouse/t.toml"), "data_dir = \"d\"").unwrap();
+    assert_eq!(Config::read(&sources).unwrap().data_dir, PathBuf::from("/etc/tickhouse/d"));
+    let sources = Sources::new().with_flag("data_dir", "--data-dir", Some("d"));
+    assert_eq!(Config::read(&sources).unwrap().data_dir, PathBuf::from("d"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_says_where() {
+    let error = of_text("data_dir = \"s3cret\"\n[load").unwrap_err().to_string();
+    assert!(error.contains("tickhouse.toml: is no TOML") && error.contains("line 2"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+    let error = Sources::new().with_file(Path::new("/nowhere/t.toml")).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/t.toml: can't be read"), "{error}");
+}

@@ -1,0 +1,125 @@
+//! Log lines: text or JSON, to standard error or a file, stamped by the process' own clock.
+
+use crate::Clock;
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How a process logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A level (`error` to `trace`), or a filter such as `info,tickhouse_stream=debug`.
+    pub filter: String,
+    /// One JSON object per line.
+    pub json: bool,
+    /// Append to this file instead of writing to standard error. Its folder is made.
+    pub file: Option<PathBuf>,
+}
+
+/// Why logs can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file can't be opened.
+    #[error("the log file {path} can't be opened: choose another in log.file")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The filter is neither a level nor a list of `target=level`.
+    #[error("`{0}` is no log level or filter")]
+    Filter(String),
+    /// The process logs already.
+    #[error("logs were set up before")]
+    Twice,
+}
+
+/// Sets up the logs of this process, once. Without it, log lines go nowhere.
+///
+/// # Errors
+/// When the file can't be opened, the filter is wrong, or it was called before.
+pub fn init_logs(settings: &LogSettings, clock: &Clock) -> Result<(), LogError> {
+    let level = if settings.filter.is_empty() { "info" } else { &settings.filter };
+    let filter = EnvFilter::try_new(level).map_err(|_| LogError::Filter(level.to_owned()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Stamp(clock.clone()));
+    let Some(path) = &settings.file else {
+        let colour = std::io::stderr().is_terminal() && no_colour_is_unset();
+        return start(builder.with_ansi(colour).with_writer(std::io::stderr), settings.json);
+    };
+    let error = |source| LogError::File { path: path.clone(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(error)?;
+    }
+    let file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
+    start(builder.with_ansi(false).with_writer(Mutex::new(file)), settings.json)
+}
+
+/// <https://no-color.org>: any value that is not empty asks for no colour.
+fn no_colour_is_unset() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn start<W>(
+    builder: SubscriberBuilder<
+        tracing_subscriber::fmt::format::DefaultFields,
+        tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Full, Stamp>,
+        EnvFilter,
+        W,
+    >,
+    json: bool,
+) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let started = if json { builder.json().finish().try_init() } else { builder.finish().try_init() };
+    started.map_err(|_| LogError::Twice)
+}
+
+/// The time of a line, from the clock that the process runs by.
+struct Stamp(Clock);
+
+impl FormatTime for Stamp {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", self.0.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickhouse_model::Timestamp;
+
+    #[test]
+    fn lines_go_to_the_file_with_the_simulated_time() {
+        let file = std::env::temp_dir().join(format!("tickhouse-log-{}", std::process::id())).join("a.log");
+        let clock = Clock::manual(Timestamp::from_millis(1_763_607_600_000));
+        let settings =
+            LogSettings { filter: "info,quiet=error".to_owned(), json: true, file: Some(file.clone()) };
+        init_logs(&settings, &clock).unwrap();
+        tracing::info!(rows = 5, "batch stored");
+        tracing::debug!("not written");
+        tracing::info!(target: "quiet", "not written either");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).expect("one line of JSON");
+        assert_eq!(line["fields"]["rows"], 5);
+        assert_eq!(line["fields"]["message"], "batch stored");
+        assert_eq!(line["timestamp"], clock.now().to_string());
+        assert!(matches!(init_logs(&settings, &clock), Err(LogError::Twice)));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        let settings = LogSettings { filter: "tickhouse=loud".to_owned(), ..LogSettings::default() };
+        assert!(matches!(init_logs(&settings, &Clock::system()), Err(LogError::Filter(_))));
+    }
+}
