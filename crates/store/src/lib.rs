@@ -1,1 +1,26 @@
-//! ClickHouse: migrations, native blocks, inserts, counts, marks
+//! ClickHouse: migrations, native blocks, inserts, counts, seals.
+//!
+//! What enters: columns of ticks. What leaves: rows in ClickHouse, and their counts. What never happens here: Redis,
+//! deciding what to do about a failed insert (that is the loader's).
+
+mod client;
+mod error;
+mod insert;
+mod ledger;
+mod native;
+mod seals;
+mod ticks;
+
+pub use client::{Store, StoreOptions};
+pub use error::StoreError;
+pub use insert::{Deduplicate, InsertId, RowIdentity};
+pub use ledger::{
+    FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
+    QuarantineRow,
+};
+pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
+pub use seals::{Mark, Seal, SealRange, batch_id};
+pub use ticks::{
+    DataQuality, Partition, SessionType, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument,
+    TickLevel,
+};
