@@ -1,1 +1,4 @@
-//! An exchange on localhost that speaks Kite's WebSocket and REST, seeded, with faults on a script
+//! An exchange on localhost.
+
+mod market;
+mod universe;
