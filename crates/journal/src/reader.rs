@@ -1,0 +1,310 @@
+//! Reading a journal from any position, while it grows, rolls and is compressed.
+//!
+//! What enters: segment files. What leaves: whole records that fit their checksums, in order. What never happens here:
+//! waiting at the end, changing a file.
+
+use crate::segment::{self, Found, HEADER_LEN, Head, Header, PREFIX_LEN, Segment, SegmentFile};
+use crate::{JournalError, paths};
+use bytes::{Buf, Bytes, BytesMut};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tickhouse_model::{FrameId, RecordKind, SocketId, Timestamp};
+
+/// Bytes asked of a file at once.
+const READ_BYTES: usize = 256 << 10;
+/// How often a reader at the end looks for segments whose number does not follow, after pruning underneath it.
+const LIST_EVERY: Duration = Duration::from_secs(1);
+
+/// A record as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Its identity.
+    pub id: FrameId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// What it is.
+    pub kind: RecordKind,
+    /// The encoded [`Record`](tickhouse_model::Record).
+    pub bytes: Bytes,
+    /// CRC-32C of `bytes`, checked.
+    pub checksum: u32,
+}
+
+/// Reads the journal of a socket, also that of another process. Any number of readers may read at once.
+#[derive(Debug)]
+pub struct JournalReader {
+    dir: PathBuf,
+    socket: SocketId,
+    /// Records up to this one are passed over.
+    after: Option<(u64, u64)>,
+    current: Option<Open>,
+    /// Read and not yet handed out.
+    buffer: BytesMut,
+    listed_at: Option<Instant>,
+    damaged_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    path: PathBuf,
+    file: SegmentFile,
+    /// Offset in the segment of the buffer's first byte.
+    offset: u64,
+    header_read: bool,
+}
+
+impl JournalReader {
+    /// A reader of what follows `after` (session, sequence), or of everything that is there. The journal need not exist
+    /// yet. Finds its place by the headers of segments, newest first.
+    ///
+    /// # Errors
+    /// When the name is none or the directory can't be read.
+    pub fn open(
+        dir: &Path,
+        recorder: &str,
+        socket: SocketId,
+        after: Option<(u64, u64)>,
+    ) -> Result<Self, JournalError> {
+        let mut reader = Self {
+            dir: paths::socket_dir(dir, recorder, socket)?,
+            socket,
+            after,
+            current: None,
+            buffer: BytesMut::new(),
+            listed_at: None,
+            damaged_bytes: 0,
+        };
+        reader.find_place()?;
+        Ok(reader)
+    }
+
+    /// The last record handed out, or where the reader was opened.
+    pub const fn position(&self) -> Option<(u64, u64)> {
+        self.after
+    }
+
+    /// Bytes that belonged to no record and were passed over. The sequences that they held are missing.
+    pub const fn damaged_bytes(&self) -> u64 {
+        self.damaged_bytes
+    }
+
+    /// Appends records to `out` until they have `max_bytes` (at least one record goes out) or the end is reached; gives
+    /// how many. Zero means the end for now: wait for the [`JournalPosition`](crate::JournalPosition), or a little.
+    ///
+    /// # Errors
+    /// When a file can't be read. The reader stays where it is: call again.
+    pub fn next_batch(
+        &mut self,
+        max_bytes: usize,
+        out: &mut Vec<JournalEntry>,
+    ) -> Result<usize, JournalError> {
+        let before = out.len();
+        let mut bytes = 0;
+        while bytes < max_bytes {
+            if self.current.is_none() && !self.advance()? {
+                break;
+            }
+            match self.take_record() {
+                Step::Record(entry) => {
+                    bytes += entry.bytes.len();
+                    out.push(entry);
+                }
+                Step::Skipped => {}
+                Step::NeedMore(needed) => {
+                    if !self.read_more(needed)? && !self.end_of_segment()? {
+                        break;
+                    }
+                }
+                Step::Bad => {
+                    if !self.pass_over_damage()? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(out.len() - before)
+    }
+
+    /// Opens the last segment that begins at or before the wanted record, or the first of all.
+    fn find_place(&mut self) -> Result<(), JournalError> {
+        loop {
+            let segments = segment::list(&self.dir)?;
+            let mut chosen = segments.first();
+            if let Some((session, sequence)) = self.after {
+                for segment in segments.iter().rev() {
+                    match segment.header() {
+                        Ok(header)
+                            if (header.first.session, header.first.sequence) <= (session, sequence) =>
+                        {
+                            chosen = Some(segment);
+                            break;
+                        }
+                        // a damaged header says nothing, and one that vanished was compressed or pruned
+                        Ok(_) | Err(_) => {}
+                    }
+                }
+            }
+            let Some(chosen) = chosen else { return Ok(()) };
+            if self.open_segment(chosen)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False when the file vanished meanwhile: it was compressed or pruned.
+    fn open_segment(&mut self, segment: &Segment) -> Result<bool, JournalError> {
+        match segment.open() {
+            Ok(file) => {
+                let (number, path) = (segment.number, segment.path.clone());
+                self.buffer.clear();
+                self.current = Some(Open { number, path, file, offset: 0, header_read: false });
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(JournalError::io("opening", &segment.path)(error)),
+        }
+    }
+
+    /// Opens the first segment when there was none before.
+    fn advance(&mut self) -> Result<bool, JournalError> {
+        if self.listed_at.is_some_and(|at| at.elapsed() < Duration::from_millis(1)) {
+            return Ok(false);
+        }
+        self.listed_at = Some(Instant::now());
+        self.find_place()?;
+        Ok(self.current.is_some())
+    }
+
+    fn take_record(&mut self) -> Step {
+        let Some(open) = &mut self.current else { return Step::NeedMore(1) };
+        if !open.header_read {
+            if self.buffer.len() < HEADER_LEN {
+                return Step::NeedMore(HEADER_LEN);
+            }
+            if Header::decode(&self.buffer).is_err() {
+                return Step::Bad;
+            }
+            self.buffer.advance(HEADER_LEN);
+            open.offset += HEADER_LEN as u64;
+            open.header_read = true;
+        }
+        let (len, head, checksum) = match segment::look(&self.buffer, self.socket) {
+            Found::Record(len, head, checksum) => (len, head, checksum),
+            Found::More(needed) => return Step::NeedMore(needed),
+            Found::Bad => return Step::Bad,
+        };
+        self.buffer.advance(PREFIX_LEN);
+        open.offset += (PREFIX_LEN + len) as u64;
+        let Head { id, received_at, kind, .. } = head;
+        let at = (id.session, id.sequence);
+        if self.after.is_some_and(|after| at <= after) {
+            self.buffer.advance(len);
+            return Step::Skipped;
+        }
+        let bytes = self.buffer.split_to(len).freeze();
+        self.after = Some(at);
+        Step::Record(JournalEntry { id, received_at, kind, bytes, checksum })
+    }
+
+    /// Reads until the buffer has `needed` bytes; false at the end of the file.
+    fn read_more(&mut self, needed: usize) -> Result<bool, JournalError> {
+        let Some(open) = &mut self.current else { return Ok(false) };
+        while self.buffer.len() < needed {
+            let filled = self.buffer.len();
+            let ask = READ_BYTES.max((needed - filled).min(READ_BYTES * 4));
+            self.buffer.resize(filled + ask, 0);
+            let read = open.file.read(&mut self.buffer[filled..]);
+            self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(JournalError::io("reading", &open.path)(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// At the end of the file: whether there is more to do, in this segment or the next.
+    fn end_of_segment(&mut self) -> Result<bool, JournalError> {
+        let Some(next) = self.next_segment()? else {
+            // a journal that ends in damage, or one that is being written: then only good records count
+            return Ok(self.buffer.len() > PREFIX_LEN && self.find_in_buffer(1));
+        };
+        // the writer never goes back, so what was appended before the next segment appeared is there now
+        if self.read_more(self.buffer.len() + 1)? {
+            return Ok(true);
+        }
+        if !self.buffer.is_empty() && self.find_in_buffer(1) {
+            return Ok(true);
+        }
+        self.note_damage(self.buffer.len(), "the end of the segment is no record");
+        self.buffer.clear();
+        self.open_segment(&next)?;
+        Ok(true)
+    }
+
+    /// The segment after the current one.
+    fn next_segment(&mut self) -> Result<Option<Segment>, JournalError> {
+        let Some(open) = &self.current else { return Ok(None) };
+        let number = open.number + 1;
+        for (path, packed) in
+            [(Segment::plain_path(&self.dir, number), false), (Segment::packed_path(&self.dir, number), true)]
+        {
+            if path.exists() {
+                return Ok(Some(Segment { number, path, packed }));
+            }
+        }
+        if self.listed_at.is_some_and(|at| at.elapsed() < LIST_EVERY) {
+            return Ok(None);
+        }
+        self.listed_at = Some(Instant::now());
+        let mut segments = segment::list(&self.dir)?.into_iter();
+        Ok(segments.find(|segment| segment.number >= number))
+    }
+
+    /// Looks for the next good record in the rest of the segment; false when there is none (yet).
+    fn pass_over_damage(&mut self) -> Result<bool, JournalError> {
+        while self.read_more(self.buffer.len() + 1)? {}
+        if let Some(open) = &mut self.current
+            && !open.header_read
+        {
+            open.header_read = true;
+            if self.find_in_buffer(0) {
+                return Ok(true);
+            }
+        }
+        Ok(self.find_in_buffer(1) || self.end_of_segment()?)
+    }
+
+    /// Drops what stands before the next good record in the buffer.
+    fn find_in_buffer(&mut self, from: usize) -> bool {
+        let Some(at) = segment::resync(&self.buffer, from, self.socket) else { return false };
+        self.note_damage(at, "no record stands here");
+        self.buffer.advance(at);
+        if let Some(open) = &mut self.current {
+            open.offset += at as u64;
+        }
+        true
+    }
+
+    fn note_damage(&mut self, bytes: usize, reason: &str) {
+        if let Some(open) = &self.current
+            && bytes > 0
+        {
+            self.damaged_bytes += bytes as u64;
+            let path = open.path.display();
+            tracing::error!(%path, offset = open.offset, bytes, reason, "journal is damaged");
+        }
+    }
+}
+
+enum Step {
+    Record(JournalEntry),
+    /// One at or before the wanted position.
+    Skipped,
+    NeedMore(usize),
+    Bad,
+}
