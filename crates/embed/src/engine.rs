@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+const LAST_ONE_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How to run an engine.
@@ -148,6 +149,7 @@ impl Engine {
             std::fs::create_dir_all(&directory).map_err(EmbedError::io(&directory))?;
         }
         let library = library::find()?;
+        wait_for_the_last_one(&layout).await;
         if !layout.database(&self.options.database).exists() {
             self.make_database(&layout, &library).await?;
         }
@@ -272,6 +274,18 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// An engine whose parent was killed ends a moment after it. It holds a lock on its status file; one that stays is left for
+/// the new engine to complain about.
+async fn wait_for_the_last_one(layout: &Layout) {
+    let deadline = Instant::now() + LAST_ONE_LIMIT;
+    while let Ok(status) = File::open(layout.store().join("status"))
+        && status.try_lock().is_err()
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(POLL).await;
     }
 }
 
