@@ -1,0 +1,291 @@
+use super::*;
+use proptest::prelude::*;
+
+/// The phase at a time of India's clock.
+fn at(market: Market, time: &str) -> &'static str {
+    Calendar::builtin().session(market, moment(time)).name()
+}
+
+fn moment(time: &str) -> Timestamp {
+    let local: jiff::civil::DateTime = time.parse().unwrap();
+    let zone = jiff::tz::TimeZone::get("Asia/Kolkata").unwrap();
+    Timestamp::from_millis(local.to_zoned(zone).unwrap().timestamp().as_millisecond())
+}
+
+#[test]
+fn the_embedded_files_have_no_fault() {
+    for (file, text) in BUILTIN {
+        Calendar::empty().merge_toml(file, text).unwrap();
+    }
+}
+
+#[test]
+fn a_cash_day() {
+    for (time, phase) in [
+        ("08:59:59", "closed"),
+        ("09:00:00", "pre_market"),
+        ("09:14:59", "pre_market"),
+        ("09:15:00", "regular"),
+        ("15:29:59", "regular"),
+        ("15:30:00", "post_market"),
+        ("15:59:59", "post_market"),
+        ("16:00:00", "closed"),
+    ] {
+        for market in [Market::Nse, Market::Bse, Market::NseIndices, Market::BseIndices] {
+            assert_eq!(at(market, &format!("2026-11-20T{time}")), phase, "{market} {time}");
+        }
+    }
+}
+
+#[test]
+fn rules_that_changed() {
+    for (market, time, phase) in [
+        // pre-open of futures, not of options, since 8 December 2025
+        (Market::NfoFutures, "2025-12-05T09:05:00", "closed"),
+        (Market::NfoFutures, "2025-12-08T09:05:00", "pre_market"),
+        (Market::NfoOptions, "2025-12-08T09:05:00", "closed"),
+        // closing auction of shares with derivatives, since 3 August 2026
+        (Market::NseAuction, "2026-07-31T15:20:00", "regular"),
+        (Market::NseAuction, "2026-08-03T15:14:59", "regular"),
+        (Market::NseAuction, "2026-08-03T15:15:00", "post_market"),
+        (Market::BseAuction, "2026-08-03T15:34:00", "post_market"),
+        (Market::Nse, "2026-08-03T15:20:00", "regular"),
+        // futures and options to 15:40, since the same day
+        (Market::NfoOptions, "2026-07-31T15:35:00", "closed"),
+        (Market::NfoOptions, "2026-08-03T15:39:59", "regular"),
+        (Market::NfoFutures, "2026-08-03T15:39:59", "regular"),
+        (Market::Bfo, "2026-08-03T15:40:00", "closed"),
+        // the ends of the pre-open stayed when it was reshaped
+        (Market::Nse, "2026-09-04T09:00:00", "pre_market"),
+        (Market::Nse, "2026-09-07T09:00:00", "pre_market"),
+        (Market::Nse, "2026-09-07T09:12:00", "pre_market"),
+    ] {
+        assert_eq!(at(market, time), phase, "{market} {time}");
+    }
+}
+
+#[test]
+fn currency_and_commodity_days() {
+    for (market, time, phase) in [
+        (Market::Cds, "2026-11-20T09:00:00", "regular"),
+        (Market::Bcd, "2026-11-20T17:00:00", "closed"),
+        (Market::Cds, "2026-02-19T10:00:00", "closed"),
+        (Market::Nse, "2026-02-19T10:00:00", "regular"),
+        // the USA leave daylight saving on 1 November 2026: 23:30 until then, 23:55 after
+        (Market::Mcx, "2026-10-30T23:29:59", "regular"),
+        (Market::Mcx, "2026-10-30T23:30:00", "closed"),
+        (Market::Mcx, "2026-11-02T23:54:59", "regular"),
+        (Market::Nco, "2026-11-02T23:55:00", "closed"),
+        (Market::Mcx, "2026-03-06T23:40:00", "regular"),
+        (Market::Mcx, "2026-03-09T23:40:00", "closed"),
+        (Market::McxAgri, "2026-11-20T17:00:00", "closed"),
+        (Market::McxAgriLinked, "2026-11-20T20:59:59", "regular"),
+        (Market::McxAgriLinked, "2026-11-20T21:00:00", "closed"),
+        // holidays of half a day
+        (Market::Mcx, "2026-03-03T16:59:59", "closed"),
+        (Market::Mcx, "2026-03-03T17:00:00", "regular"),
+        (Market::McxAgri, "2026-03-03T17:00:00", "closed"),
+        (Market::McxAgriLinked, "2026-03-03T17:00:00", "regular"),
+        (Market::Mcx, "2026-01-01T16:00:00", "regular"),
+        (Market::Mcx, "2026-01-01T17:00:00", "closed"),
+        (Market::Mcx, "2026-01-26T18:00:00", "closed"),
+    ] {
+        assert_eq!(at(market, time), phase, "{market} {time}");
+    }
+}
+
+#[test]
+fn special_days() {
+    for (market, time, phase) in [
+        (Market::Nse, "2026-02-01T10:00:00", "regular"), // a Sunday, Budget
+        (Market::Mcx, "2026-02-01T16:59:00", "regular"),
+        (Market::Mcx, "2026-02-01T17:00:00", "closed"),
+        (Market::Nse, "2025-10-21T13:30:00", "pre_market"), // Muhurat
+        (Market::Nse, "2025-10-21T14:44:59", "regular"),
+        (Market::Nse, "2025-10-21T10:00:00", "closed"),
+        (Market::NfoOptions, "2025-10-21T13:30:00", "closed"),
+        (Market::Cds, "2025-10-21T14:00:00", "regular"),
+        (Market::Nse, "2026-11-21T10:00:00", "closed"), // Saturday
+        (Market::Nse, "2026-11-08T03:00:00", "regular"), // Muhurat of unknown hours: nothing is called closed
+    ] {
+        assert_eq!(at(market, time), phase, "{market} {time}");
+    }
+    let calendar = Calendar::builtin();
+    assert!(!calendar.in_session(Market::Nse, moment("2026-11-08T03:00:00")), "unknown hours raise no alarm");
+    assert!(calendar.in_session(Market::Nse, moment("2026-11-20T10:00:00")));
+    assert!(!calendar.in_session(Market::Nse, moment("2026-11-20T09:05:00")), "the pre-open is not regular");
+}
+
+#[test]
+fn holidays_of_2026_are_those_that_nse_printed() {
+    let printed = [
+        (1, 15),
+        (1, 26),
+        (3, 3),
+        (3, 26),
+        (3, 31),
+        (4, 3),
+        (4, 14),
+        (5, 1),
+        (5, 28),
+        (6, 26),
+        (9, 14),
+        (10, 2),
+        (10, 20),
+        (11, 10),
+        (11, 24),
+        (12, 25),
+    ];
+    let calendar = Calendar::builtin();
+    let mut closed = Vec::new();
+    let mut date = jiff::civil::date(2026, 1, 1);
+    while date.year() == 2026 {
+        let weekend = matches!(date.weekday(), jiff::civil::Weekday::Saturday | jiff::civil::Weekday::Sunday);
+        let noon = moment(&date.at(12, 0, 0, 0).to_string());
+        if !weekend && calendar.session(Market::Nse, noon) == SessionPhase::Closed {
+            closed.push((date.month(), date.day()));
+        }
+        date = date.tomorrow().unwrap();
+    }
+    assert_eq!(closed, printed);
+    assert!(calendar.lists_year(Market::Nse, 2026) && !calendar.lists_year(Market::Nse, 2027));
+}
+
+#[test]
+fn seasons_of_mcx_follow_the_clocks_of_new_york() {
+    let new_york = jiff::tz::TimeZone::get("America/New_York").unwrap();
+    let mut date = jiff::civil::date(2021, 1, 1);
+    let calendar = Calendar::builtin();
+    while date.year() < 2031 {
+        let noon = moment(&date.at(12, 0, 0, 0).to_string());
+        let late = moment(&date.at(23, 40, 0, 0).to_string());
+        if calendar.session(Market::Mcx, noon) == SessionPhase::Regular
+            && calendar.session(Market::Mcx, moment(&date.at(18, 0, 0, 0).to_string()))
+                == SessionPhase::Regular
+        {
+            let there = jiff::Timestamp::from_second(late.as_seconds()).unwrap();
+            let daylight_saving = new_york.to_offset_info(there).dst().is_dst();
+            let open = calendar.session(Market::Mcx, late) == SessionPhase::Regular;
+            let unlisted = calendar.session(Market::Mcx, moment(&date.at(9, 0, 0, 0).to_string()));
+            assert_eq!(open, !daylight_saving, "{date} {unlisted}");
+        }
+        date = date.tomorrow().unwrap();
+    }
+}
+
+#[test]
+fn unknown_hours_are_regular() {
+    for (market, time) in [(Market::Other, "2026-11-21T03:00:00"), (Market::Nse, "2015-01-01T03:00:00")] {
+        assert_eq!(at(market, time), "regular");
+        assert!(!Calendar::builtin().in_session(market, moment(time)));
+    }
+    let demo = Calendar::always_open();
+    for market in Market::ALL {
+        assert_eq!(demo.session(market, moment("2026-11-21T03:00:00")), SessionPhase::Regular);
+        assert!(demo.in_session(market, moment("2026-11-21T03:00:00")));
+    }
+}
+
+#[test]
+fn a_file_of_ones_own_is_laid_over() {
+    let mut calendar = (*Calendar::builtin()).clone();
+    let text = r#"
+        format = 1
+        markets = ["NSE"]
+        [closed]
+        "2026-11-20" = "declared yesterday"
+        [[special]]
+        date = "2026-11-24"
+        name = "open after all"
+        [[special]]
+        date = "2026-11-08"
+        name = "Muhurat trading"
+        regular = ["18:15-19:15"]
+    "#;
+    calendar.merge_toml("mine.toml", text).unwrap();
+    let phase = |market, time| calendar.session(market, moment(time)).name();
+    assert_eq!(phase(Market::Nse, "2026-11-20T10:00:00"), "closed");
+    assert_eq!(phase(Market::Bse, "2026-11-20T10:00:00"), "regular");
+    assert_eq!(phase(Market::Nse, "2026-11-24T10:00:00"), "regular");
+    assert_eq!(phase(Market::Nse, "2026-11-08T03:00:00"), "closed");
+    assert_eq!(phase(Market::Nse, "2026-11-08T18:20:00"), "regular");
+}
+
+#[test]
+fn every_fault_is_reported_and_nothing_changed() {
+    let text = r#"
+        format = 2
+        markets = ["NSE", "NYSE"]
+        [closed]
+        "2026-02-30" = "no such day"
+        [[hours]]
+        markets = ["NSE"]
+        from = "2026-01-01"
+        pre_market = ["09:00-09:20"]
+        regular = ["09:15-15:30", "25:00-26:00"]
+        [[hours.season]]
+        days = ["2026-03-02..2026-03-01"]
+        [[special]]
+        date = "2026-11-08"
+        name = "both"
+        regular = ["18:00-19:00"]
+        hours_unknown = true
+    "#;
+    let mut calendar = Calendar::empty();
+    let error = calendar.merge_toml("mine.toml", text).unwrap_err();
+    assert_eq!(error.faults.len(), 7, "{error}");
+    for part in
+        ["format 2", "NYSE", "2026-02-30", "overlap", "25:00-26:00", "ends before", "calls them unknown"]
+    {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+    assert!(calendar.markets.iter().all(|days| days.regimes.is_empty() && days.specials.is_empty()));
+    let typo = "format = 1\nmarkets = []\n[[hours]]\nmarkets = []\nfrom = '2026-01-01'\nregluar = []";
+    assert!(calendar.merge_toml("mine.toml", typo).unwrap_err().to_string().contains("regluar"));
+}
+
+proptest! {
+    #[test]
+    fn a_span_holds_its_instant_and_its_phase(
+        market in 0..Market::COUNT,
+        seconds in 1_577_000_000_i64..1_900_000_000,
+        part in 0_f64..1.0,
+    ) {
+        let calendar = Calendar::builtin();
+        let market = Market::ALL[market];
+        let at = Timestamp::from_millis(seconds * 1_000);
+        let span = calendar.span(market, at);
+        prop_assert!(span.from <= at && at < span.until);
+        let length = span.until.since(span.from);
+        prop_assert!(length.as_secs() <= 86_400);
+        let inside = span.from.plus(length.mul_f64(part * 0.999_999));
+        prop_assert_eq!(calendar.span(market, inside), span);
+    }
+
+    #[test]
+    fn the_clock_agrees_with_the_calendar(
+        steps in prop::collection::vec((0..Market::COUNT, -40_000_i64..40_000), 1..300),
+    ) {
+        let calendar = Calendar::builtin();
+        let mut clock = crate::SessionClock::new(Arc::clone(&calendar));
+        let mut seconds = 1_795_147_200;
+        for (market, step) in steps {
+            seconds += step;
+            let (market, at) = (Market::ALL[market], Timestamp::from_millis(seconds * 1_000));
+            prop_assert_eq!(clock.phase(market, at), calendar.session(market, at));
+        }
+    }
+
+    #[test]
+    fn no_instant_panics(market in 0..Market::COUNT, nanos in any::<i64>()) {
+        let at = Timestamp::from_nanos(nanos);
+        let mut clock = crate::SessionClock::new(Calendar::builtin());
+        let phase = clock.phase(Market::ALL[market], at);
+        prop_assert_eq!(phase, Calendar::builtin().session(Market::ALL[market], at));
+    }
+
+    #[test]
+    fn any_text_is_a_file_or_faults(text in ".{0,200}") {
+        drop(Calendar::empty().merge_toml("any", &text));
+    }
+}
