@@ -25,7 +25,7 @@
 //! segment  header, then records up to the end of the file; integers little-endian
 //! header   0 magic "TICKJRNL" · 8 u16 version · 10 u16 socket · 12 u32 header length (112) · 16 i64 created at (ns)
 //!          24 u64 session and 32 u64 sequence of the first record · 40 recorder's name, 64 bytes, zero-padded
-//!          104 u32 CRC-32C of bytes 0..104 · 108 u32 zero
+//!          104 u32 zero · 108 u32 CRC-32C of bytes 0..108
 //! record   u32 length · u32 CRC-32C of the record's bytes · the record's bytes (tickhouse_model::Record)
 //! ```
 //!

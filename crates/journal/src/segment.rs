@@ -16,7 +16,7 @@ pub(crate) const MAX_RECORD_LEN: usize = 64 << 20;
 const MAGIC: [u8; 8] = *b"TICKJRNL";
 const VERSION: u16 = 1;
 const NAME_LEN: usize = 64;
-const CRC_AT: usize = 104;
+const CRC_AT: usize = 108;
 
 /// Suffix of a segment as it is written.
 pub(crate) const PLAIN: &str = ".journal";
