@@ -169,9 +169,6 @@ impl JournalReader {
 
     /// Opens the first segment when there was none before.
     fn advance(&mut self) -> Result<bool, JournalError> {
-        if self.listed_at.is_some_and(|at| at.elapsed() < Duration::from_millis(1)) {
-            return Ok(false);
-        }
         self.listed_at = Some(Instant::now());
         self.find_place()?;
         Ok(self.current.is_some())

@@ -52,13 +52,8 @@ impl Link {
         &self.0.endpoint
     }
 
-    /// How many connections were opened so far: changes when one was lost.
-    pub(crate) fn generation(&self) -> u64 {
-        self.lock().generation
-    }
-
     /// Closes the connection if it is still that of `generation`.
-    pub(crate) fn close(&self, generation: u64) {
+    fn close(&self, generation: u64) {
         let mut open = self.lock();
         if open.generation == generation {
             open.connection = None;

@@ -26,6 +26,7 @@ mod control;
 mod entry;
 mod error;
 mod options;
+mod publisher;
 mod reply;
 
 pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
@@ -33,3 +34,4 @@ pub use control::{Control, DeadLetter, GroupInfo, ServerInfo, StreamInfo};
 pub use entry::{Entry, EntryId, EntryIdError, EntryValue, RECORD_FIELD, Stream, StreamKind};
 pub use error::{Disposition, StreamError};
 pub use options::RedisOptions;
+pub use publisher::{Publisher, PublisherHandle, PublisherOptions, PublisherStatus};

@@ -92,6 +92,7 @@ impl RedisOptions {
     }
 }
 
+#[expect(clippy::missing_fields_in_debug, reason = "the URL may hold a password")]
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")
