@@ -42,7 +42,7 @@ fn oracle(bytes: &[u8]) -> Vec<(u32, String, String, String, f64)> {
 
 #[test]
 fn the_real_extracts_are_read_whole() {
-    for (name, count) in [("instruments_all.csv", 99), ("instruments_nse.csv", 99)] {
+    for (name, count) in [("mocks_instruments_all.csv", 99), ("mocks_instruments_nse.csv", 99)] {
         let bytes = fixture(name);
         let (instruments, report) = read(&bytes[..]).unwrap();
         assert_eq!(
@@ -160,7 +160,7 @@ fn what_is_no_master_is_an_error() {
         "this is no Kite instruments CSV: the first line lacks the columns instrument_token, tradingsymbol, exchange"
     );
     assert!(matches!(read(&b""[..]), Err(ReadError::Header { .. })));
-    let whole = gzip(&fixture("instruments_all.csv"));
+    let whole = gzip(&fixture("mocks_instruments_all.csv"));
     assert!(matches!(read(&whole[..whole.len() / 2]), Err(ReadError::Io { .. })), "a torn download");
 }
 
@@ -176,7 +176,7 @@ impl Read for Slow<'_> {
 
 #[test]
 fn gzip_is_known_by_its_bytes_however_they_come() {
-    let bytes = fixture("instruments_all.csv");
+    let bytes = fixture("mocks_instruments_all.csv");
     let zipped = gzip(&bytes);
     assert_eq!(read(Slow(&zipped)).unwrap().1.added, 99);
     assert_eq!(read(Slow(&bytes)).unwrap().1.added, 99);
@@ -206,7 +206,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         zipped in any::<bool>(),
     ) {
-        let mut bytes = fixture("instruments_all.csv");
+        let mut bytes = fixture("mocks_instruments_all.csv");
         if zipped {
             bytes = gzip(&bytes);
         }
@@ -239,7 +239,7 @@ proptest! {
 
 #[test]
 fn every_cut_of_the_real_extract_gives_the_rows_before_it() {
-    let bytes = fixture("instruments_all.csv");
+    let bytes = fixture("mocks_instruments_all.csv");
     let whole = read(&bytes[..]).unwrap().0;
     let after_header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     for cut in after_header..bytes.len() {
