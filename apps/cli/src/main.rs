@@ -1,2 +1,27 @@
-//! The tickhouse command.
-fn main() {}
+//! The `tickhouse` command. `main` only maps results to exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod arguments;
+mod commands;
+mod endpoints;
+mod http_query;
+mod output;
+mod part;
+mod process;
+mod setup;
+mod shutdown;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // whoever reads has seen enough, as in `tickhouse decode x | head`
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tickhouse: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

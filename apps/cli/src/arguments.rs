@@ -1,0 +1,69 @@
+//! What can be typed.
+
+use crate::commands::{clickhouse, completions, decode, doctor, redis, sql, supervise};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Records every tick that Zerodha's Kite sockets deliver, and makes it queryable in ClickHouse within about a second.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tickhouse",
+    version,
+    propagate_version = true,
+    after_help = "Start with `tickhouse demo`. Settings: config/tickhouse.example.toml; `tickhouse doctor` checks them."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file [default: ./tickhouse.toml, else ~/.config/tickhouse/tickhouse.toml, where they exist]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TICKHOUSE_CONFIG",
+        help_heading = "Common options"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// Where journals, databases, logs and run files live [default: tickhouse-data]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Common options")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the present comes from: system, START@ANCHOR or START@ANCHOR*SPEED [default: system]
+    #[arg(long, global = true, value_name = "CLOCK", help_heading = "Common options")]
+    pub(crate) clock: Option<String>,
+    /// Least important log line: error, warn, info, debug, trace [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Common options")]
+    pub(crate) log_level: Option<String>,
+    /// Log lines as JSON objects
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(crate) log_json: bool,
+    /// End when standard input ends: how a supervisor's parts end with it
+    #[arg(long, global = true, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+/// The commands, in the order in which one meets them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask ClickHouse, or insert from standard input
+    Sql(sql::Sql),
+    /// Explain a captured Kite message as JSON
+    Decode(decode::Decode),
+    /// The embedded ClickHouse: start, stop, status, client-url, install
+    Clickhouse(clickhouse::ClickHouse),
+    /// The Redis on 6380: start, stop, status, install
+    Redis(redis::Redis),
+    /// What is wrong with this machine or configuration, and what to do
+    Doctor(doctor::Doctor),
+    /// Completions for a shell
+    Completions(completions::Completions),
+    /// What runs in the background for `clickhouse start` and `redis start`
+    #[command(hide = true)]
+    Supervise(supervise::Supervise),
+}

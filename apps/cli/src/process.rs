@@ -1,0 +1,183 @@
+//! What every long-running process does: tell where it is (`<data>/run/<role>.json`) and how it is (`GET /status`,
+//! `GET /healthz` on a port of 127.0.0.1).
+
+use crate::endpoints::{Ports, run_dir};
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::response::Json;
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::net::TcpListener;
+
+/// Contents of a run file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunFile {
+    /// `record`, `load`, `up`, `demo` or `sim`.
+    pub(crate) role: String,
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Port of the status endpoint on 127.0.0.1.
+    pub(crate) port: u16,
+    /// Only of `up` and `demo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ports: Option<Ports>,
+}
+
+impl RunFile {
+    fn path(run_dir: &Path, role: &str) -> PathBuf {
+        run_dir.join(format!("{role}.json"))
+    }
+
+    /// The run file of a role; `None` when there is none.
+    pub(crate) fn read(run_dir: &Path, role: &str) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(run_dir, role)).ok()?).ok()
+    }
+
+    /// Whether its process lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        let pid = nix::unistd::Pid::from_raw(self.pid as i32);
+        nix::sys::signal::kill(pid, None).is_ok()
+    }
+
+    fn write(&self, run_dir: &Path) -> anyhow::Result<()> {
+        let path = Self::path(run_dir, &self.role);
+        let new = path.with_extension("json.new");
+        let write = || {
+            std::fs::create_dir_all(run_dir)?;
+            std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+            std::fs::rename(&new, &path)
+        };
+        write().with_context(|| format!("{} can't be written", path.display()))
+    }
+}
+
+/// Memory and processor time of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// Resident, bytes.
+    pub(crate) memory_bytes: u64,
+    /// Since the start, seconds of one core.
+    pub(crate) cpu_seconds: f64,
+}
+
+/// Reads [`Usage`] of processes.
+#[derive(Debug)]
+pub(crate) struct UsageReader(Option<System>);
+
+impl UsageReader {
+    pub(crate) fn new() -> Self {
+        Self(System::new().ok())
+    }
+
+    /// Of a process; zeros when it is gone or can't be seen.
+    pub(crate) fn of(&mut self, pid: u32) -> Usage {
+        let pid = Pid::from_u32(pid);
+        let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+        let Some(system) = &mut self.0 else { return Usage::default() };
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
+        system.process(pid).map_or_else(Usage::default, |process| Usage {
+            memory_bytes: process.memory(),
+            cpu_seconds: process.accumulated_cpu_time() as f64 / 1_000.0,
+        })
+    }
+}
+
+/// Gives the role's own part of `/status`: its counters.
+pub(crate) type Report = Arc<dyn Fn() -> Value + Send + Sync>;
+
+struct Endpoint {
+    role: &'static str,
+    started: Instant,
+    usage: Mutex<UsageReader>,
+    report: Report,
+}
+
+/// A status endpoint and its run file; both go when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    run_dir: PathBuf,
+    file: RunFile,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Presence {
+    /// Serves the status of this process at `listen` (port 0: a free one) and writes its run file.
+    ///
+    /// # Errors
+    /// When the port is taken (the error names its holder and `flag`) or the file can't be written.
+    pub(crate) async fn announce(
+        data_dir: &Path,
+        role: &'static str,
+        listen: SocketAddr,
+        flag: &'static str,
+        ports: Option<Ports>,
+        report: Report,
+    ) -> anyhow::Result<Self> {
+        if listen.port() != 0 && listen.ip().is_loopback() {
+            tickhouse_embed::port::claim(listen.port(), "the status page", flag)?;
+        }
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("{listen} can't be listened on; see {flag}"))?;
+        let port = listener.local_addr()?.port();
+        let endpoint =
+            Endpoint { role, started: Instant::now(), usage: Mutex::new(UsageReader::new()), report };
+        let router = Router::new()
+            .route("/status", get(status))
+            .route("/healthz", get(async || "ok\n"))
+            .with_state(Arc::new(endpoint));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the status page ended");
+            }
+        });
+        let file = RunFile { role: role.to_owned(), pid: std::process::id(), port, ports };
+        let run_dir = run_dir(data_dir);
+        file.write(&run_dir)?;
+        Ok(Self { run_dir, file, task })
+    }
+
+    /// Port of the status endpoint.
+    pub(crate) fn port(&self) -> u16 {
+        self.file.port
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.task.abort();
+        // another process of this role may have taken over since
+        if RunFile::read(&self.run_dir, &self.file.role).is_some_and(|file| file.pid == self.file.pid) {
+            std::fs::remove_file(RunFile::path(&self.run_dir, &self.file.role)).ok();
+        }
+    }
+}
+
+async fn status(State(endpoint): State<Arc<Endpoint>>) -> Json<Value> {
+    let usage = endpoint.usage.lock().map(|mut usage| usage.of(std::process::id())).unwrap_or_default();
+    let mut value = json!({
+        "role": endpoint.role,
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "uptime_seconds": endpoint.started.elapsed().as_secs_f64(),
+        "memory_bytes": usage.memory_bytes,
+        "cpu_seconds": usage.cpu_seconds,
+    });
+    if let (Some(all), Value::Object(report)) = (value.as_object_mut(), (endpoint.report)()) {
+        all.extend(report);
+    }
+    Json(value)
+}
+
+/// The status of a process that announced itself.
+pub(crate) async fn fetch_status(client: &reqwest::Client, file: &RunFile) -> anyhow::Result<Value> {
+    let url = format!("http://127.0.0.1:{}/status", file.port);
+    Ok(client.get(url).send().await?.error_for_status()?.json().await?)
+}
