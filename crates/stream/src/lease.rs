@@ -6,6 +6,7 @@
 use crate::control::Control;
 use crate::{StreamError, reply};
 use redis::{Value, cmd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Takes the lease unless somebody has it; gives `[1, fence]` or `[0, holder]`. Lua writes large numbers in exponents unless
@@ -39,27 +40,28 @@ pub struct Lease {
     fence: u64,
     ttl: Duration,
     /// Until when Redis is certain to honour it, by this process's monotonic clock.
-    until: Instant,
+    until: Mutex<Instant>,
 }
 
 impl Lease {
     /// Takes the lease `name` for `ttl`, with a fence of at least `floor`: one more than the highest fence that the store
-    /// has seen. `holder` is for people: host and process.
+    /// has seen.
     ///
     /// # Errors
     /// [`StreamError::LeaseHeld`] while another has it, or when Redis fails; it may be held then, until `ttl` is over.
     pub async fn acquire(
         control: &Control,
         name: &str,
-        holder: &str,
         ttl: Duration,
         floor: u64,
     ) -> Result<Self, StreamError> {
         const DOING: &str = "taking the lease";
+        // for people who wonder who has it
+        let holder = format!("process {}", std::process::id());
         let key = format!("{}:lease:{name}", control.options().namespace);
         let mut command = cmd("EVAL");
         command.arg(ACQUIRE).arg(2).arg(&key).arg(format!("{key}:fence"));
-        command.arg(holder).arg(floor).arg(millis(ttl));
+        command.arg(&holder).arg(floor).arg(millis(ttl));
         let asked = Instant::now();
         let value = control.link().send(DOING, &command).await?;
         match value.as_sequence() {
@@ -72,7 +74,7 @@ impl Lease {
                     token: format!("{fence} {holder}"),
                     fence,
                     ttl,
-                    until: asked + ttl,
+                    until: Mutex::new(asked + ttl),
                 })
             }
             Some([Value::Int(0), held]) => {
@@ -92,7 +94,7 @@ impl Lease {
     /// Whether the lease surely lasts `margin` longer. Ask before each write that only the owner may do, with a margin
     /// longer than the write takes.
     pub fn is_held(&self, margin: Duration) -> bool {
-        Instant::now() + margin < self.until
+        Instant::now() + margin < *self.until()
     }
 
     /// Extends the lease to its full length from now. Renew about three times per length.
@@ -100,17 +102,21 @@ impl Lease {
     /// # Errors
     /// [`StreamError::LeaseLost`] when it is another's or gone: stop, and acquire anew. When Redis fails it may or may not
     /// be extended; [`Lease::is_held`] goes by the last certain time.
-    pub async fn renew(&mut self) -> Result<(), StreamError> {
+    pub async fn renew(&self) -> Result<(), StreamError> {
         let mut command = cmd("EVAL");
         command.arg(RENEW).arg(1).arg(&self.key).arg(&self.token).arg(millis(self.ttl));
         let asked = Instant::now();
         let renewed: u64 = self.control.link().query("renewing the lease", &command).await?;
         if renewed == 0 {
-            self.until = asked;
+            *self.until() = asked;
             return Err(StreamError::LeaseLost { name: self.name.clone(), fence: self.fence });
         }
-        self.until = asked + self.ttl;
+        *self.until() = asked + self.ttl;
         Ok(())
+    }
+
+    fn until(&self) -> MutexGuard<'_, Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the lease back, unless it is another's already.
