@@ -55,7 +55,7 @@ impl Awaiting {
     /// The marks of a message. Walks lengths and tokens only, as far as the message is well formed.
     pub(crate) fn mark(&mut self, message: &[u8]) -> SnapshotMarks {
         let mut marked = Vec::new();
-        for (index, body) in (0_u16..).zip(Bodies::of(message)) {
+        for (body, index) in Bodies::of(message).zip(0_u16..) {
             if self.answers(body) {
                 marked.push(index);
             }
@@ -170,6 +170,15 @@ mod tests {
         let mut quotes = awaiting(&[(1, Mode::Quote), (2, Mode::Quote)]);
         assert_eq!(quotes.mark(&whole[..whole.len() - 1]), SnapshotMarks::Some(vec![0]));
         assert_eq!(quotes.silent().collect::<Vec<_>>(), [Token(2)]);
+    }
+
+    #[test]
+    fn the_largest_count_has_an_index_for_every_packet() {
+        let mut message = u16::MAX.to_be_bytes().to_vec();
+        message.resize(2 + 2 * usize::from(u16::MAX) - 2, 0);
+        message.extend([0, 4, 0, 0, 0, 1]);
+        let last = SnapshotMarks::Some(vec![u16::MAX - 1]);
+        assert_eq!(awaiting(&[(1, Mode::Ltp)]).mark(&message), last);
     }
 
     proptest! {
