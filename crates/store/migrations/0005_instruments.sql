@@ -1,0 +1,103 @@
+-- The current instrument of each token. A newer row replaces an older one when parts merge; whoever loads a master ends with
+-- OPTIMIZE TABLE token_metadata FINAL, so that plain look-ups find one row.
+CREATE TABLE IF NOT EXISTS token_metadata
+(
+    instrument_token UInt32,
+    symbol String,
+    tradingsymbol String,
+    underlying String,
+    exchange LowCardinality(String),
+    segment LowCardinality(String),
+    sector LowCardinality(String),
+    asset_class LowCardinality(String),
+    instrument_type LowCardinality(String),
+    -- 1970-01-01 for what does not expire
+    expiry Date,
+    strike Float64,
+    tick_size Float64,
+    lot_size UInt32,
+    updated_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(updated_at)
+ORDER BY instrument_token;
+
+-- What each token was on each day: tokens are used again after expiry.
+CREATE TABLE IF NOT EXISTS instruments
+(
+    instrument_token UInt32,
+    symbol String,
+    tradingsymbol String,
+    underlying String,
+    exchange LowCardinality(String),
+    segment LowCardinality(String),
+    sector LowCardinality(String),
+    asset_class LowCardinality(String),
+    instrument_type LowCardinality(String),
+    expiry Date,
+    strike Float64,
+    tick_size Float64,
+    lot_size UInt32,
+    -- first and last day of masters that say so
+    valid_from Date,
+    valid_to Date,
+    updated_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(updated_at)
+ORDER BY (instrument_token, valid_from);
+
+-- The 10,000 tokens with most ticks in the last seven days, then any others. Refreshed by itself; after loading a master
+-- SYSTEM REFRESH VIEW hot_token_metadata brings it up to date at once.
+CREATE MATERIALIZED VIEW IF NOT EXISTS hot_token_metadata
+REFRESH EVERY 10 MINUTE
+ENGINE = MergeTree
+ORDER BY instrument_token
+AS SELECT
+    metadata.instrument_token AS instrument_token,
+    metadata.symbol AS symbol,
+    metadata.tradingsymbol AS tradingsymbol,
+    metadata.underlying AS underlying,
+    metadata.exchange AS exchange,
+    metadata.segment AS segment,
+    metadata.sector AS sector,
+    metadata.asset_class AS asset_class,
+    metadata.instrument_type AS instrument_type,
+    metadata.expiry AS expiry,
+    metadata.strike AS strike,
+    metadata.tick_size AS tick_size,
+    metadata.lot_size AS lot_size,
+    metadata.updated_at AS updated_at,
+    activity.seen AS ticks_last_week
+FROM (SELECT * FROM token_metadata FINAL) AS metadata
+LEFT JOIN
+(
+    SELECT instrument_token, sum(ticks) AS seen
+    FROM tick_data_1min_state
+    WHERE date >= today() - 7
+    GROUP BY instrument_token
+) AS activity ON activity.instrument_token = metadata.instrument_token
+ORDER BY activity.seen DESC
+LIMIT 10000;
+
+-- Historical candles as Kite's REST returns them.
+CREATE TABLE IF NOT EXISTS candles
+(
+    instrument_token UInt32 CODEC(Delta, ZSTD(1)),
+    symbol LowCardinality(String) CODEC(ZSTD(1)),
+    exchange LowCardinality(String) CODEC(ZSTD(1)),
+    -- Kite's word: minute, 5minute, 60minute, day
+    interval LowCardinality(String) CODEC(ZSTD(1)),
+    -- the candle's begin
+    timestamp DateTime('Asia/Kolkata') CODEC(DoubleDelta, ZSTD(1)),
+    open Float64 CODEC(Delta, ZSTD(1)),
+    high Float64 CODEC(Delta, ZSTD(1)),
+    low Float64 CODEC(Delta, ZSTD(1)),
+    close Float64 CODEC(Delta, ZSTD(1)),
+    -- of the candle
+    volume UInt64 CODEC(ZSTD(1)),
+    open_interest UInt64 CODEC(ZSTD(1)),
+    date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
+    processed_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(processed_at)
+PARTITION BY toYear(date)
+ORDER BY (instrument_token, interval, timestamp);
