@@ -15,6 +15,35 @@ pub enum StoreError {
         #[source]
         source: clickhouse::error::Error,
     },
+    /// A statement of a migration failed.
+    #[error("migration {number} failed at `{statement}`: what was applied before it stays, run it again when mended")]
+    Migration {
+        /// Which.
+        number: u32,
+        /// First line of the statement.
+        statement: String,
+        /// Why.
+        #[source]
+        source: clickhouse::error::Error,
+    },
+    /// A migration that was applied has another text now.
+    #[error("migration {number} ({name}) was applied with another text: this program's migrations were edited, use a released one")]
+    MigrationChanged {
+        /// Which.
+        number: u32,
+        /// Its name.
+        name: String,
+    },
+    /// The database was made by a newer program.
+    #[error("the database has migration {number} ({name}), this program knows {known}: use a newer tickhouse")]
+    SchemaNewer {
+        /// Which.
+        number: u32,
+        /// Its name.
+        name: String,
+        /// Migrations that this program has.
+        known: u32,
+    },
     /// An insert failed, or its answer was lost: the rows may be there.
     #[error("insert of batch {batch_id} into {table} was not confirmed")]
     Insert {

@@ -7,9 +7,12 @@ mod client;
 mod error;
 mod insert;
 mod ledger;
+mod migrate;
 mod native;
+mod repair;
 mod seals;
 mod ticks;
+mod users;
 
 pub use client::{Store, StoreOptions};
 pub use error::StoreError;
@@ -18,9 +21,11 @@ pub use ledger::{
     FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
     QuarantineRow,
 };
+pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate};
 pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
 pub use seals::{Mark, Seal, SealRange, batch_id};
 pub use ticks::{
     DataQuality, Partition, SessionType, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument,
     TickLevel,
 };
+pub use users::create_users;

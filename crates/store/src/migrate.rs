@@ -1,0 +1,293 @@
+//! Making and upgrading the schema.
+//!
+//! What enters: the numbered files of `migrations/`, a choice of partitions and retention. What leaves: the tables, and a row
+//! in `migrations` for each file applied. What never happens here: a change to a file that was applied somewhere (its
+//! checksum is compared), or a step back.
+//!
+//! Every statement says IF NOT EXISTS and is run by itself: an interrupted or concurrent run is mended by the next one.
+
+use crate::{Store, StoreError};
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+
+/// A file of `migrations/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// 1, 2, 3, …
+    pub number: u32,
+    /// The rest of the file's name.
+    pub name: &'static str,
+    /// Its text, with `{partition}` for the partition key of the tick tables.
+    pub sql: &'static str,
+}
+
+/// All of them, in order. A file that was released is never edited: what changes gets a new number.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "tick_data", sql: include_str!("../migrations/0001_tick_data.sql") },
+    Migration { number: 2, name: "ledger", sql: include_str!("../migrations/0002_ledger.sql") },
+    Migration { number: 3, name: "bars", sql: include_str!("../migrations/0003_bars.sql") },
+    Migration {
+        number: 4,
+        name: "indices_and_news",
+        sql: include_str!("../migrations/0004_indices_and_news.sql"),
+    },
+    Migration { number: 5, name: "instruments", sql: include_str!("../migrations/0005_instruments.sql") },
+];
+
+/// The tables that a retention applies to, with the column it counts from.
+const RETAINED: &[(&str, &str)] =
+    &[("tick_data", "date"), ("tick_data_1min_state", "date"), ("indices_data", "date"), ("news_data", "date")];
+
+/// How the tick tables are cut into partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Partitioning {
+    /// `(date, hour)`: the brief's.
+    #[default]
+    Hour,
+    /// `date`: fewer parts, for small feeds.
+    Day,
+}
+
+impl Partitioning {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Hour => "(date, hour)",
+            Self::Day => "date",
+        }
+    }
+}
+
+/// Choices that are the user's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchemaOptions {
+    /// Applies when the tables are made; a later change is reported and ignored.
+    pub partitioning: Partitioning,
+    /// Days after which ticks, bars, index values and news are dropped, in whole partitions. `None` keeps them. A later
+    /// change is applied.
+    pub retention_days: Option<u32>,
+}
+
+/// What a migration did, or with `dry_run` would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Numbers and names of migrations applied now.
+    pub applied: Vec<String>,
+    /// Migrations that were there.
+    pub present: u32,
+    /// Statements about retention.
+    pub retention: Vec<String>,
+    /// What could not be followed.
+    pub notes: Vec<String>,
+}
+
+#[derive(Row, Deserialize)]
+struct Applied {
+    number: u32,
+    name: String,
+    checksum: u64,
+}
+
+impl Migration {
+    /// The statements, comments left out.
+    pub fn statements(&self, partitioning: Partitioning) -> Vec<String> {
+        statements(self.sql).map(|sql| sql.replace("{partition}", partitioning.key())).collect()
+    }
+
+    /// FNV-1a of the text: stable over versions.
+    fn checksum(&self) -> u64 {
+        self.sql.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
+/// Statements of a file: each ends with a semicolon at the end of a line; lines that begin with `--` are comments.
+fn statements(sql: &str) -> impl Iterator<Item = String> {
+    let lines = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let pieces: Vec<String> =
+        text.split(";\n").map(|piece| piece.trim().trim_end_matches(';').trim_end().to_owned()).collect();
+    pieces.into_iter().filter(|piece| !piece.is_empty())
+}
+
+/// The text between `-- begin of <name>` and `-- end of <name>` in a migration: a view's SELECT that is also run by itself.
+pub(crate) fn section(name: &str) -> &'static str {
+    MIGRATIONS
+        .iter()
+        .rev()
+        .find_map(|migration| {
+            let start = migration.sql.find(&format!("-- begin of {name}"))?;
+            let start = start + migration.sql[start..].find('\n')?;
+            let end = start + migration.sql[start..].find(&format!("-- end of {name}"))?;
+            Some(&migration.sql[start..end])
+        })
+        .expect("the sections that the code names stand in the migrations")
+}
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// [`StoreError::MigrationChanged`], [`StoreError::SchemaNewer`], or a statement that failed; what was applied stays.
+pub async fn migrate(store: &Store, options: SchemaOptions, dry_run: bool) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    if !dry_run {
+        prepare(store).await?;
+    }
+    let applied = applied(store).await?;
+    report.present = applied.len() as u32;
+    check(&applied)?;
+    for migration in MIGRATIONS.iter().filter(|migration| applied.iter().all(|done| done.number != migration.number)) {
+        if !dry_run {
+            apply(store, migration, options.partitioning).await?;
+        }
+        report.applied.push(format!("{:04}_{}", migration.number, migration.name));
+    }
+    retain(store, options.retention_days, dry_run, &mut report).await?;
+    note_partitioning(store, options.partitioning, &mut report).await?;
+    Ok(report)
+}
+
+async fn prepare(store: &Store) -> Result<(), StoreError> {
+    let database = &store.options().database;
+    let sql = format!("CREATE DATABASE IF NOT EXISTS `{}`", database.replace('`', ""));
+    // the database of the connection has to exist, so this one is made from another
+    let outside = store.client().clone().with_database("system");
+    outside.query_raw(&sql).execute().await.map_err(|source| StoreError::query("make the database", source))?;
+    let sql = "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, checksum UInt64, \
+               applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree(applied_at) ORDER BY number";
+    let table = store.client().query_raw(sql).execute().await;
+    table.map_err(|source| StoreError::query("make the table of migrations", source))
+}
+
+async fn applied(store: &Store) -> Result<Vec<Applied>, StoreError> {
+    let failed = |source| StoreError::query("read the applied migrations", source);
+    let outside = store.client().clone().with_database("system");
+    let tables = outside
+        .query("SELECT count() FROM system.tables WHERE database = ? AND name = 'migrations'")
+        .bind(&store.options().database)
+        .fetch_one::<u64>()
+        .await
+        .map_err(failed)?;
+    if tables == 0 {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT number, argMax(name, applied_at) AS name, argMax(checksum, applied_at) AS checksum \
+               FROM migrations GROUP BY number ORDER BY number";
+    store.client().query(sql).fetch_all::<Applied>().await.map_err(failed)
+}
+
+fn check(applied: &[Applied]) -> Result<(), StoreError> {
+    for done in applied {
+        match MIGRATIONS.iter().find(|migration| migration.number == done.number) {
+            None => {
+                return Err(StoreError::SchemaNewer {
+                    number: done.number,
+                    name: done.name.clone(),
+                    known: MIGRATIONS.len() as u32,
+                });
+            }
+            Some(migration) if migration.checksum() != done.checksum => {
+                return Err(StoreError::MigrationChanged { number: done.number, name: done.name.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn apply(store: &Store, migration: &Migration, partitioning: Partitioning) -> Result<(), StoreError> {
+    for sql in migration.statements(partitioning) {
+        store.client().query_raw(&sql).execute().await.map_err(|source| StoreError::Migration {
+            number: migration.number,
+            statement: sql.lines().next().unwrap_or_default().to_owned(),
+            source,
+        })?;
+    }
+    let sql = format!(
+        "INSERT INTO migrations (number, name, checksum) SETTINGS async_insert = 0 VALUES ({}, '{}', {})",
+        migration.number,
+        migration.name,
+        migration.checksum()
+    );
+    let recorded = store.client().query_raw(&sql).execute().await;
+    recorded.map_err(|source| StoreError::query("record a migration", source))?;
+    tracing::info!(number = migration.number, name = migration.name, "migration applied");
+    Ok(())
+}
+
+/// The definition of a table, empty where there is none.
+async fn definition(store: &Store, table: &str) -> Result<String, StoreError> {
+    let sql = "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?";
+    let rows = store.client().query(sql).bind(&store.options().database).bind(table).fetch_optional::<String>().await;
+    Ok(rows.map_err(|source| StoreError::query("read a table's definition", source))?.unwrap_or_default())
+}
+
+async fn retain(store: &Store, days: Option<u32>, dry_run: bool, report: &mut Report) -> Result<(), StoreError> {
+    for (table, column) in RETAINED {
+        let engine = definition(store, table).await?;
+        let has = engine.contains(" TTL ");
+        let statement = match days {
+            None if has => format!("ALTER TABLE {table} REMOVE TTL"),
+            Some(days) if !engine.contains(&format!(" TTL {column} + toIntervalDay({days})")) => {
+                format!("ALTER TABLE {table} MODIFY TTL {column} + toIntervalDay({days})")
+            }
+            _ => continue,
+        };
+        if !dry_run {
+            // what is old goes with the next merges: rewriting every part now would take hours
+            let sql = format!("{statement} SETTINGS materialize_ttl_after_modify = 0");
+            let altered = store.client().query_raw(&sql).execute().await;
+            altered.map_err(|source| StoreError::query("change the retention", source))?;
+        }
+        report.retention.push(statement);
+    }
+    Ok(())
+}
+
+async fn note_partitioning(store: &Store, wanted: Partitioning, report: &mut Report) -> Result<(), StoreError> {
+    let engine = definition(store, "tick_data").await?;
+    if !engine.is_empty() && !engine.contains(&format!("PARTITION BY {} ORDER BY", wanted.key())) {
+        report.notes.push(
+            "tick_data keeps the partitions it was made with: export, drop and import it to change them".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_a_hole_and_can_run_twice() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number as usize, index + 1);
+            for sql in migration.statements(Partitioning::Hour) {
+                assert!(sql.contains("IF NOT EXISTS"), "{sql}");
+                assert!(!sql.contains('{'), "{sql}");
+            }
+        }
+    }
+
+    #[test]
+    fn statements_end_at_semicolons_and_comments_are_left_out() {
+        let found: Vec<String> = statements("-- a; b;\nSELECT 1,\n  -- c\n  ';x';\n\nSELECT 2\n-- end\n;\n").collect();
+        assert_eq!(found, ["SELECT 1,\n  ';x'", "SELECT 2"]);
+    }
+
+    #[test]
+    fn the_sections_that_are_run_by_themselves_are_there() {
+        assert!(section("bar states").contains("FROM tick_data\n"));
+        assert!(section("index values").contains("FROM tick_data\n"));
+    }
+
+    #[test]
+    fn a_changed_or_unknown_migration_is_refused() {
+        let first = &MIGRATIONS[0];
+        let row = |number, checksum| Applied { number, name: "x".to_owned(), checksum };
+        check(&[row(1, first.checksum())]).unwrap();
+        assert!(matches!(check(&[row(1, 0)]), Err(StoreError::MigrationChanged { number: 1, .. })));
+        assert!(matches!(check(&[row(99, 0)]), Err(StoreError::SchemaNewer { number: 99, .. })));
+    }
+}
