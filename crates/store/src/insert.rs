@@ -35,8 +35,8 @@ pub struct InsertId<'a> {
     pub part: &'a str,
 }
 
-/// A row's identity within a batch: stream, session, socket, sequence, packet index.
-pub type RowIdentity = (String, u64, u16, u64, u16);
+/// A row's identity: recorder, stream, session, socket, sequence, packet index.
+pub type RowIdentity = (String, String, u64, u16, u64, u16);
 
 impl Store {
     /// Inserts one block. When this returns `Ok`, the server has answered that rows and views are written.
@@ -124,19 +124,20 @@ impl Store {
     ) -> Result<Vec<RowIdentity>, StoreError> {
         #[derive(Row, Deserialize)]
         struct Identity {
+            recorder: String,
             stream: String,
             session: u64,
             socket: u16,
             sequence: u64,
             packet_index: u16,
         }
-        let sql = "SELECT toString(stream) AS stream, session, socket, sequence, packet_index FROM tick_data \
+        let sql = "SELECT toString(recorder) AS recorder, toString(stream) AS stream, session, socket, sequence, packet_index FROM tick_data \
                    WHERE date = ? AND hour = ? AND batch_id = ?";
         let date = epoch_date(partition.date);
         let query = self.client().query(sql).bind(date).bind(partition.hour).bind(batch_id.to_string());
         let rows = query.fetch_all::<Identity>().await;
         let rows = rows.map_err(|source| StoreError::query("read the rows of a batch", source))?;
-        let identity = |row: Identity| (row.stream, row.session, row.socket, row.sequence, row.packet_index);
+        let identity = |row: Identity| (row.recorder, row.stream, row.session, row.socket, row.sequence, row.packet_index);
         Ok(rows.into_iter().map(identity).collect())
     }
 

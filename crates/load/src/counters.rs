@@ -1,0 +1,85 @@
+//! What a loader has done. The sums that must agree:
+//!
+//! * entries read = repeats + frames stored + flat entries stored + what is in batches now;
+//! * packets of stored frames = ticks stored from frames + quarantined packets.
+
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tickhouse_telemetry::{Latency, LatencySummary};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counters of a loader; shared, cheap to raise once a batch.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
+            queryable: Mutex<Latency>,
+        }
+
+        /// What a loader has done since its process began.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct LoaderCounters {
+            $($(#[$doc])* pub $name: u64,)*
+            /// From the socket to queryable, per tick.
+            pub queryable: LatencySummary,
+        }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> LoaderCounters {
+                LoaderCounters {
+                    $($name: self.$name.load(Ordering::Relaxed),)*
+                    queryable: self.queryable.lock().unwrap_or_else(PoisonError::into_inner).summary(),
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Entries read from Redis, repeats included.
+    entries_read,
+    /// Entries that were stored before, or in a batch already: dropped.
+    repeats,
+    /// Journal records stored.
+    frames_stored,
+    /// Packets of stored frames, as their containers count them.
+    packets,
+    /// Rows of `tick_data` stored.
+    ticks_stored,
+    /// Of those, from flat entries.
+    flat_ticks_stored,
+    /// Of those, whose token was in no table of instruments.
+    raw_ticks_stored,
+    /// Rows of `quarantine` stored.
+    quarantined,
+    /// Rows of `feed_gaps` stored.
+    gaps_stored,
+    /// Batches confirmed.
+    batches,
+    /// Batches whose rows had to be counted before anything else, because an answer was lost.
+    batches_recovered,
+    /// Blocks that were not there after a clean answer, or after a lost one, and were inserted again.
+    blocks_reinserted,
+    /// Rows that were there more often than they should: never seen, and an alarm.
+    surplus_rows,
+    /// Entries trimmed from Redis after they were stored.
+    trimmed,
+    /// Holes in the sequence of a stream.
+    holes,
+    /// Holes that no publisher could fill: recorded as gaps.
+    holes_accepted,
+    /// Times the loader started again from what is durable: after an error of Redis or ClickHouse, or a lost lease.
+    restarts,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Adds a batch's latencies.
+    pub(crate) fn queryable(&self, latency: &Latency) {
+        self.queryable.lock().unwrap_or_else(PoisonError::into_inner).add(latency);
+    }
+}

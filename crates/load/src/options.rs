@@ -1,0 +1,38 @@
+//! What a loader is told.
+
+use std::time::Duration;
+use tickhouse_stream::RedisOptions;
+
+/// What a loader is told.
+#[derive(Clone, Debug)]
+pub struct LoaderOptions {
+    /// Where the streams are.
+    pub redis: RedisOptions,
+    /// Name of the loader: of its lease, its consumer and its seals. Keep it across restarts.
+    pub name: String,
+    /// Rows of `tick_data` at which a batch is sealed. One row is about 500 bytes in memory, and up to three batches exist at
+    /// a time (being filled, waiting, being inserted).
+    pub batch_rows: usize,
+    /// Age of its first entry at which a batch is sealed.
+    pub batch_time: Duration,
+    /// How long the lease lives without being renewed. Another loader waits as long after a crash of this one.
+    pub lease_ttl: Duration,
+    /// How long stored entries stay in Redis.
+    pub trim_grace: Duration,
+    /// How long to wait for a publisher to send missing records again before their loss is recorded as a gap.
+    pub resend_patience: Duration,
+}
+
+impl Default for LoaderOptions {
+    fn default() -> Self {
+        Self {
+            redis: RedisOptions::default(),
+            name: "loader".to_owned(),
+            batch_rows: 50_000,
+            batch_time: Duration::from_secs(1),
+            lease_ttl: Duration::from_secs(10),
+            trim_grace: Duration::from_secs(10),
+            resend_patience: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Batches that may or may not be stored: what a crash, a lost answer or a lost lease leaves behind.
+//!
+//! What enters: an open seal. What leaves: its rows, each stored exactly once, and the seal recorded as stored. What never
+//! happens here: a seal that is given other entries than it names.
+
+use crate::batch::Batch;
+use crate::counters::Counters;
+use crate::error::LoadError;
+use crate::loader::Shared;
+use crate::rows::RowMaker;
+use crate::settle;
+use crate::source::{Accepted, Source};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tickhouse_model::{FrameId, Gap, GapCause, Timestamp};
+use tickhouse_store::{Mark, Origin, Partition, RowIdentity, Seal, SealRange};
+use tickhouse_stream::{Control, Entry, EntryId, Stream};
+use uuid::Uuid;
+
+/// Entries per XRANGE.
+const CHUNK: usize = 4_096;
+/// Pause between looks for entries that a publisher is sending again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Brings every row of an open seal into ClickHouse, once.
+pub(crate) async fn recover(
+    shared: &Shared,
+    control: &Control,
+    seal: &Seal,
+    marks: &BTreeMap<String, Mark>,
+) -> Result<(), LoadError> {
+    let batch_id = seal.batch_id();
+    Counters::add(&shared.counters.batches_recovered, 1);
+    tracing::info!(%batch_id, ticks = seal.ticks(), frames = seal.frames, "counting a batch that was not confirmed");
+    shared.store.kill_inserts(batch_id).await?;
+    if is_whole(shared, seal).await? {
+        shared.store.record_stored(seal, shared.clock.now()).await?;
+        return Ok(());
+    }
+    let Some(entries) = entries_of(shared, control, seal).await? else {
+        return declare_lost(shared, seal).await;
+    };
+    let batch = rebuild(shared, seal, &entries, marks, FxHashSet::default());
+    let partial = settle::store_ambiguous(&shared.store, &batch, &shared.counters).await?;
+    if !partial.is_empty() {
+        let stored = stored_in(shared, batch_id, &partial).await?;
+        let rest = rebuild(shared, seal, &entries, marks, stored);
+        settle::store_rest(&shared.store, &rest, &partial, batch_id).await?;
+    }
+    shared.store.record_stored(seal, shared.clock.now()).await?;
+    batch.count(&shared.counters, shared.clock.now());
+    Ok(())
+}
+
+/// Whether all rows of a seal are counted, so that nothing has to be read again.
+async fn is_whole(shared: &Shared, seal: &Seal) -> Result<bool, LoadError> {
+    let batch_id = seal.batch_id();
+    let counts = shared.store.count_ticks(batch_id, &seal.partitions).await?;
+    let ticks =
+        seal.partitions.iter().all(|(at, rows)| counts.get(at).copied().unwrap_or(0) >= u64::from(*rows));
+    let tables = [("frames", seal.frames), ("quarantine", seal.quarantined), ("feed_gaps", seal.gaps)];
+    for (table, expected) in tables {
+        if expected > 0 && shared.store.count_rows(table, batch_id).await? < u64::from(expected) {
+            return Ok(false);
+        }
+    }
+    Ok(ticks)
+}
+
+async fn stored_in(
+    shared: &Shared,
+    batch_id: Uuid,
+    partitions: &[Partition],
+) -> Result<FxHashSet<RowIdentity>, LoadError> {
+    let mut stored = FxHashSet::default();
+    for partition in partitions {
+        stored.extend(shared.store.stored_identities(batch_id, *partition).await?);
+    }
+    Ok(stored)
+}
+
+/// The entries of a seal, per range. `None` when they are nowhere any more.
+async fn entries_of(
+    shared: &Shared,
+    control: &Control,
+    seal: &Seal,
+) -> Result<Option<Vec<(Stream, u32, Vec<Entry>)>>, LoadError> {
+    let mut found = Vec::with_capacity(seal.ranges.len());
+    for range in &seal.ranges {
+        let stream = stream_of(control, &range.origin);
+        match wait_for_range(shared, control, &stream, range, seal.batch_id()).await? {
+            Some(entries) => found.push((stream, range.epoch, entries)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
+fn stream_of(control: &Control, origin: &str) -> Stream {
+    let frames =
+        origin.rsplit_once('/').and_then(|(recorder, socket)| Some((recorder, socket.parse().ok()?)));
+    match frames {
+        Some((recorder, socket)) => control.options().frame_stream(recorder, socket),
+        None => Stream::flat(origin),
+    }
+}
+
+/// Reads the entries of a range; where some are missing, asks the publisher and waits as long as the options say.
+async fn wait_for_range(
+    shared: &Shared,
+    control: &Control,
+    stream: &Stream,
+    range: &SealRange,
+    batch_id: Uuid,
+) -> Result<Option<Vec<Entry>>, LoadError> {
+    let since = Instant::now();
+    let mut asked = false;
+    loop {
+        let entries = read_range(control, stream, range).await?;
+        if entries.len() == range.entries as usize {
+            return Ok(Some(entries));
+        }
+        if since.elapsed() >= shared.options.resend_patience {
+            let (found, expected) = (entries.len(), range.entries);
+            tracing::error!(%batch_id, stream = stream.name(), found, expected, "entries of a sealed batch are lost");
+            return Ok(None);
+        }
+        if stream.is_frames() && !asked {
+            // everything before this seal is stored: the mark is just below its first entry
+            control.request_resend(stream.name(), before(range.first)).await?;
+            asked = true;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The largest id below `first`.
+fn before(first: (u64, u64)) -> EntryId {
+    match first {
+        (session, 0) => EntryId::new(session.saturating_sub(1), u64::MAX),
+        (session, sequence) => EntryId::new(session, sequence - 1),
+    }
+}
+
+async fn read_range(control: &Control, stream: &Stream, range: &SealRange) -> Result<Vec<Entry>, LoadError> {
+    let (mut first, last) = (EntryId::from(range.first), EntryId::from(range.last));
+    let mut entries = Vec::with_capacity(range.entries as usize);
+    loop {
+        let chunk = control.range(stream.name(), first, last, CHUNK).await?;
+        let Some(highest) = chunk.last().map(|entry| entry.id) else { return Ok(entries) };
+        entries.extend(chunk);
+        if highest >= last {
+            return Ok(entries);
+        }
+        first = highest.next();
+    }
+}
+
+/// The batch of a seal again, from its entries, without the rows in `skip`.
+fn rebuild(
+    shared: &Shared,
+    seal: &Seal,
+    entries: &[(Stream, u32, Vec<Entry>)],
+    marks: &BTreeMap<String, Mark>,
+    skip: FxHashSet<RowIdentity>,
+) -> crate::batch::SealedBatch {
+    let mut rows = RowMaker::new(shared.instruments.clone(), shared.calendar.clone());
+    let mut batch = Batch::without(seal.batch_id(), shared.clock.now(), skip);
+    for (stream, epoch, entries) in entries {
+        let mark = marks.get(&stream.origin()).filter(|mark| mark.epoch == *epoch);
+        let last = mark.map_or(EntryId::ZERO, |mark| mark.last.into());
+        let mut source = Source::new(stream.clone(), *epoch, last);
+        // what was accepted across a hole then is accepted across it now
+        for entry in entries {
+            source.give_up_after = Some(source.last);
+            let accepted = source.accept(entry, &mut batch, &mut rows);
+            debug_assert_eq!(accepted, Accepted::Taken);
+        }
+    }
+    batch.seal(&seal.loader, seal.fence, seal.number)
+}
+
+/// Records that the entries of a seal are nowhere: a gap for each range, and the seal as done.
+async fn declare_lost(shared: &Shared, seal: &Seal) -> Result<(), LoadError> {
+    let mut ledger = tickhouse_store::LedgerColumns::new(seal.batch_id());
+    let now = shared.clock.now();
+    for range in &seal.ranges {
+        let (recorder, socket) = range.origin.rsplit_once('/').unwrap_or(("", ""));
+        let id =
+            FrameId { session: range.first.0, socket: socket.parse().unwrap_or(0), sequence: range.first.1 };
+        let stream = if recorder.is_empty() { range.origin.as_str() } else { "" };
+        let at = |id: (u64, u64)| Timestamp::from_millis(i64::try_from(id.0).unwrap_or(i64::MAX));
+        let gap = Gap {
+            from: at(range.first).max(Timestamp::from_nanos(1)),
+            to: now,
+            cause: GapCause::Lost,
+            detail: format!(
+                "{} entries up to {}-{} were sealed and lost before they were stored",
+                range.entries, range.last.0, range.last.1
+            ),
+            tokens: Vec::new(),
+        };
+        ledger.push_gap(&Origin { recorder, id, stream, epoch: range.epoch }, &gap);
+    }
+    let batch_id = seal.batch_id();
+    for (table, block) in ledger.finish() {
+        let id = tickhouse_store::InsertId { batch_id, part: "lost" };
+        shared.store.insert_block(table, &block, id, tickhouse_store::Deduplicate::ByToken).await?;
+    }
+    Counters::add(&shared.counters.holes_accepted, 1);
+    Ok(shared.store.record_stored(seal, now).await?)
+}

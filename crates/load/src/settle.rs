@@ -1,0 +1,150 @@
+//! A sealed batch into ClickHouse, until every row is counted there.
+//!
+//! What enters: a sealed batch. What leaves: the knowledge that each of its rows is stored exactly once. What never happens
+//! here: believing an answer without counting.
+
+use crate::batch::SealedBatch;
+use crate::counters::Counters;
+use crate::error::LoadError;
+use tickhouse_store::{Deduplicate, InsertId, NativeBlock, Partition, Store};
+use uuid::Uuid;
+
+/// A part of a batch that one insert carries.
+struct Part<'a> {
+    table: &'static str,
+    /// Only `tick_data` has several parts per batch.
+    partition: Option<Partition>,
+    block: &'a NativeBlock,
+}
+
+impl Part<'_> {
+    fn name(&self) -> String {
+        match self.partition {
+            Some(Partition { date, hour }) => format!("{}/{date}-{hour}", self.table),
+            None => self.table.to_owned(),
+        }
+    }
+
+    async fn count(&self, store: &Store, batch_id: Uuid) -> Result<u64, LoadError> {
+        Ok(match self.partition {
+            Some(partition) => {
+                let counts = store.count_ticks(batch_id, &[(partition, 0)]).await?;
+                counts.get(&partition).copied().unwrap_or(0)
+            }
+            None => store.count_rows(self.table, batch_id).await?,
+        })
+    }
+}
+
+fn parts(batch: &SealedBatch) -> Vec<Part<'_>> {
+    let ticks = batch.ticks.iter().map(|(partition, block)| Part {
+        table: "tick_data",
+        partition: Some(*partition),
+        block,
+    });
+    let ledger = batch.ledger.iter().map(|(table, block)| Part { table, partition: None, block });
+    ticks.chain(ledger).collect()
+}
+
+/// Inserts a batch that nobody has tried to insert before, and counts it.
+pub(crate) async fn store_fresh(
+    store: &Store,
+    batch: &SealedBatch,
+    counters: &Counters,
+) -> Result<(), LoadError> {
+    let batch_id = batch.seal.batch_id();
+    for part in parts(batch) {
+        insert(store, &part, batch_id, Deduplicate::ByToken).await?;
+        confirm(store, &part, batch_id, counters).await?;
+    }
+    Ok(())
+}
+
+/// Brings a batch that may be stored wholly, partly or not at all to wholly. `rebuilt` holds all its rows.
+///
+/// Parts of which some rows are there are given back: the caller makes the batch again without those rows.
+pub(crate) async fn store_ambiguous(
+    store: &Store,
+    batch: &SealedBatch,
+    counters: &Counters,
+) -> Result<Vec<Partition>, LoadError> {
+    let batch_id = batch.seal.batch_id();
+    let mut partial = Vec::new();
+    for part in parts(batch) {
+        let (found, expected) = (part.count(store, batch_id).await?, part.block.rows() as u64);
+        match (found, part.partition) {
+            (0, _) => {
+                Counters::add(&counters.blocks_reinserted, 1);
+                insert(store, &part, batch_id, Deduplicate::ByToken).await?;
+                confirm(store, &part, batch_id, counters).await?;
+            }
+            (found, Some(partition)) if found < expected => partial.push(partition),
+            (found, _) => report(&part, batch_id, found, expected, counters)?,
+        }
+    }
+    Ok(partial)
+}
+
+/// Inserts the rest of partitions of which some rows are there: `rest` holds only the rows that are not.
+pub(crate) async fn store_rest(
+    store: &Store,
+    rest: &SealedBatch,
+    partial: &[Partition],
+    batch_id: Uuid,
+) -> Result<(), LoadError> {
+    for part in parts(rest).iter().filter(|part| part.partition.is_some_and(|at| partial.contains(&at))) {
+        let before = part.count(store, batch_id).await?;
+        insert(store, part, batch_id, Deduplicate::Never).await?;
+        let (found, expected) = (part.count(store, batch_id).await?, before + part.block.rows() as u64);
+        if found != expected {
+            return Err(LoadError::Missing { batch_id, table: part.name(), found, expected });
+        }
+    }
+    Ok(())
+}
+
+async fn insert(
+    store: &Store,
+    part: &Part<'_>,
+    batch_id: Uuid,
+    deduplicate: Deduplicate,
+) -> Result<(), LoadError> {
+    let name = part.name();
+    Ok(store.insert_block(part.table, part.block, InsertId { batch_id, part: &name }, deduplicate).await?)
+}
+
+/// Counts a part after a clean answer. None of its rows there means that the server knows the token of an insert whose
+/// part it lost when it was killed: the insert is repeated without the token's help.
+async fn confirm(
+    store: &Store,
+    part: &Part<'_>,
+    batch_id: Uuid,
+    counters: &Counters,
+) -> Result<(), LoadError> {
+    let expected = part.block.rows() as u64;
+    let mut found = part.count(store, batch_id).await?;
+    if found == 0 {
+        tracing::warn!(%batch_id, part = part.name(), "a confirmed insert left no rows, inserting without its token");
+        Counters::add(&counters.blocks_reinserted, 1);
+        insert(store, part, batch_id, Deduplicate::Never).await?;
+        found = part.count(store, batch_id).await?;
+    }
+    report(part, batch_id, found, expected, counters)
+}
+
+fn report(
+    part: &Part<'_>,
+    batch_id: Uuid,
+    found: u64,
+    expected: u64,
+    counters: &Counters,
+) -> Result<(), LoadError> {
+    if found > expected {
+        Counters::add(&counters.surplus_rows, found - expected);
+        tracing::error!(%batch_id, part = part.name(), found, expected, "rows are stored more than once");
+    }
+    if found < expected {
+        return Err(LoadError::Missing { batch_id, table: part.name(), found, expected });
+    }
+    Ok(())
+}
