@@ -17,6 +17,7 @@ mod pricing;
 mod sampler;
 
 use crate::universe::{Pricing, Universe};
+pub(crate) use instrument::CIRCUIT;
 use instrument::Instrument;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -101,10 +102,6 @@ impl Market {
         }
         let sampler = Sampler::new(listings.iter().map(|listing| listing.weight));
         Self { universe, instruments, sampler, rng }
-    }
-
-    pub(crate) fn universe(&self) -> &Arc<Universe> {
-        &self.universe
     }
 
     /// Makes up to `count` updates and appends them; fewer when hardly anything is open.

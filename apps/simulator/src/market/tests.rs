@@ -70,7 +70,7 @@ fn check_pair(before: &Packet, after: &Packet) {
 
 /// Runs a market and checks every packet; gives the bytes of everything it sent.
 fn run(market: &mut Market, from: i64, steps: usize, per_step: usize) -> Vec<u8> {
-    let universe = Arc::clone(market.universe());
+    let universe = Arc::clone(&market.universe);
     let now = Timestamp::from_millis(from);
     let mut last: Vec<Packet> = (0..universe.listings().len() as u32).map(|index| *market.last_value(index, now)).collect();
     let mut bytes = Vec::new();
@@ -175,7 +175,7 @@ fn a_closed_segment_is_silent() {
     let mut batch = Batch::default();
     market.step(Timestamp::from_millis(NOON), 1_000, &open, &mut batch);
     assert!(batch.updates.len() > 500);
-    let universe = market.universe();
+    let universe = &market.universe;
     let segment = |update: &Update| universe.listings()[update.index as usize].token.segment();
     assert!(batch.updates.iter().all(|update| segment(update) == Segment::MCX));
     market.step(Timestamp::from_millis(NOON), 1_000, &[false; 16], &mut Batch::default());
