@@ -1,2 +1,72 @@
-//! cargo xtask.
-fn main() {}
+//! Set-up, checks, tests, benchmarks and demo of the workspace: `cargo xtask <command>`.
+//!
+//! What enters: a clean clone. What leaves: a system that runs, or tests that were run. What never happens here: installing
+//! what is there already, a download by a build script of a crate.
+
+mod arrows;
+mod bench;
+mod install;
+mod licences;
+mod metadata;
+mod run;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Build, test, bench and demo of Tickhouse.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what is missing, build, run the whole system against the simulator until Ctrl-C
+    Demo {
+        /// Passed on to `tickhouse demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Install what tests need, then run what CI runs: formatting, lints, licences, architecture, documentation, tests
+    Test {
+        /// The long tests too
+        #[arg(long)]
+        full: bool,
+    },
+    /// Run the benchmarks
+    Bench {
+        /// Only those whose name contains this
+        filter: Option<String>,
+    },
+    /// Formatting, lints, licences, architecture and documentation only
+    Lint,
+    /// Install what is missing: redis-server, the ClickHouse engine, packages for tests in other languages
+    Install,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo { arguments } => demo(&arguments),
+        Command::Test { full } => test::run(full),
+        Command::Bench { filter } => bench::run(filter.as_deref()),
+        Command::Lint => test::lint(),
+        Command::Install => install::everything(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(arguments: &[OsString]) -> anyhow::Result<()> {
+    let program = install::release_build()?;
+    install::services(&program)?;
+    run::become_program(&program, "demo", arguments)
+}

@@ -1,0 +1,91 @@
+//! What is missing on this machine, by ordinary package clients. What is there is left alone, without asking anybody.
+
+use crate::run;
+use anyhow::{Context as _, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Services, and packages for the tests in other languages.
+pub(crate) fn everything() -> anyhow::Result<()> {
+    services(&debug_build()?)?;
+    python()?;
+    node()?;
+    Ok(())
+}
+
+/// Builds the program as users run it.
+pub(crate) fn release_build() -> anyhow::Result<PathBuf> {
+    build("release", &["build", "--release", "--locked", "--package", "tickhouse"])
+}
+
+/// Builds the program as tests run it.
+pub(crate) fn debug_build() -> anyhow::Result<PathBuf> {
+    build("debug", &["build", "--locked", "--package", "tickhouse"])
+}
+
+fn build(profile: &str, arguments: &[&str]) -> anyhow::Result<PathBuf> {
+    let program = run::target().join(profile).join("tickhouse");
+    if !program.exists() {
+        eprintln!("xtask: building tickhouse ({profile}); the first time takes some minutes");
+    }
+    run::run(&mut run::cargo(arguments))?;
+    Ok(program)
+}
+
+/// redis-server and the ClickHouse engine. The program itself knows where to get them.
+pub(crate) fn services(program: &Path) -> anyhow::Result<()> {
+    if !run::exists("redis-server", "--version") {
+        eprintln!("xtask: installing redis-server");
+        run::run(&mut run::command(program, &["redis", "install"]))?;
+    }
+    let installed =
+        run::command(program, &["clickhouse", "install"]).stdout(std::process::Stdio::null()).status();
+    if !installed.context("tickhouse can't be run")?.success() {
+        bail!("the ClickHouse engine is missing");
+    }
+    Ok(())
+}
+
+/// The interpreter of a virtual environment with the packages of `tests/python/requirements.txt`; none when there are no
+/// such tests.
+pub(crate) fn python() -> anyhow::Result<Option<PathBuf>> {
+    let requirements = run::root().join("tests/python/requirements.txt");
+    let Ok(wanted) = fs::read_to_string(&requirements) else { return Ok(None) };
+    let environment = run::target().join("python");
+    let interpreter = environment.join("bin/python");
+    let installed = environment.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(interpreter));
+    }
+    eprintln!("xtask: installing Python packages for tests into {}", environment.display());
+    if !run::exists("python3", "--version") {
+        bail!("python3 is missing: `apt-get install python3 python3-venv` or `brew install python`");
+    }
+    let place = environment.to_string_lossy();
+    run::run(&mut run::command("python3", &["-m", "venv", "--clear", &place]))
+        .context("if the module venv is missing: `apt-get install python3-venv`")?;
+    let file = requirements.to_string_lossy();
+    run::run(&mut run::command(
+        &interpreter,
+        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &file],
+    ))?;
+    fs::write(&installed, wanted)?;
+    Ok(Some(interpreter))
+}
+
+/// The folder of the tests for Node.js, with its packages installed; none when there are no such tests.
+pub(crate) fn node() -> anyhow::Result<Option<PathBuf>> {
+    let folder = run::root().join("tests/node");
+    let Ok(wanted) = fs::read_to_string(folder.join("package-lock.json")) else { return Ok(None) };
+    let installed = folder.join("node_modules/.installed");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(folder));
+    }
+    eprintln!("xtask: installing npm packages for tests into {}", folder.display());
+    if !run::exists("npm", "--version") {
+        bail!("npm is missing: `apt-get install npm` or `brew install node`");
+    }
+    run::run(run::command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
+    fs::write(&installed, wanted)?;
+    Ok(Some(folder))
+}
