@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 const POLL: Duration = Duration::from_millis(25);
-const START_LIMIT: Duration = Duration::from_secs(300);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(5);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 
 /// What is to run in the background.
 #[derive(Clone, Debug, Serialize, Deserialize)]

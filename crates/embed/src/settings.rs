@@ -62,7 +62,7 @@ fn escape(text: &str) -> String {
 /// The configuration file. `users`: whether it names the users file, which needs the default database to exist.
 pub(crate) fn config_xml(options: &EngineOptions, layout: &Layout, users: bool) -> String {
     let mut text = String::from("<clickhouse>\n");
-    let mut element = |name: &str, value: &str| text.push_str(&format!(" <{name}>{value}</{name}>\n"));
+    let mut element = |name: &str, value: &str| text.extend([format!(" <{name}>{value}</{name}>\n")]);
     let shown = |path: PathBuf| escape(&path.display().to_string());
     if users {
         element("users_config", &shown(layout.users()));

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A service that lived this long has recovered: the next pause is short again.
-const RECOVERED: Duration = Duration::from_secs(60);
+const RECOVERED: Duration = Duration::from_mins(1);
 
 /// A child process that answers on a port.
 pub trait Service: Send + 'static {

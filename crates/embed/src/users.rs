@@ -53,10 +53,10 @@ impl Credentials {
         let networks = "<networks><ip>127.0.0.1</ip><ip>::1</ip></networks>";
         let mut users = String::new();
         let mut user = |name: &str, password: &str, profile: &str, more: &str| {
-            users.push_str(&format!(
+            users.extend([format!(
                 "\n  <{name}>\n   <password>{password}</password>{networks}\n   <profile>{profile}</profile>\
                  <quota>default</quota><default_database>{database}</default_database>{more}\n  </{name}>"
-            ));
+            )]);
         };
         user("default", "", "default", "<access_management>1</access_management>");
         user(WRITER, &self.writer_password, "default", "");

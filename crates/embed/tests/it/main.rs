@@ -1,4 +1,5 @@
 //! The engine, Redis and the daemons as real processes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
