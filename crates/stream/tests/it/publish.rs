@@ -127,7 +127,7 @@ async fn publishing_waits_above_the_high_water_mark() {
     let mut feed = Feed::with(
         dir.path(),
         &redis,
-        PublisherOptions { high_water_bytes: Some(limit), ..PublisherOptions::default() },
+        &PublisherOptions { high_water_bytes: Some(limit), ..PublisherOptions::default() },
     );
     eventually("it waits", async || feed.handle.status().waiting_for.is_some()).await;
     let before = feed.handle.status().published;
