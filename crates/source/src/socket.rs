@@ -143,13 +143,12 @@ impl Socket {
 
     /// The access token to try, once there is one that was not refused. `None`: shut down.
     async fn credentials(&mut self) -> Option<Secret> {
+        // before the refusal is judged: a sister that opens afterwards wakes the wait below
         let mut sisters = self.setup.key.watch_open();
         loop {
             if self.control.is_stopped() {
                 return None;
             }
-            // seen before they are judged: what changes afterwards wakes the wait below
-            sisters.mark_unchanged();
             let token = self.token.take();
             let reason = if token.is_empty() {
                 "there is no access token yet: log in"

@@ -1,6 +1,6 @@
 //! What goes wrong on an open connection.
 
-use crate::exchange::{Exchange, Peer, container};
+use crate::exchange::{Exchange, Peer, container, soon};
 use crate::recorder::{Recorder, Wish};
 use RecordKind::{Connect, Frame, Subscription, Text};
 use std::sync::atomic::Ordering;
@@ -91,12 +91,15 @@ async fn heartbeats_are_not_data_while_the_exchange_is_in_session() {
         assert_eq!(recorder.frame().await, (vec![0], SnapshotMarks::None));
     }
     recorder.in_session.store(true, Ordering::Relaxed);
-    let end = loop {
-        let record = recorder.next().await;
-        if record.kind != Frame {
-            break serde_json::from_slice::<tickhouse_model::Disconnected>(&record.payload).unwrap();
+    let end = soon("disconnect", async {
+        loop {
+            let record = recorder.next().await;
+            if record.kind != Frame {
+                break serde_json::from_slice::<tickhouse_model::Disconnected>(&record.payload).unwrap();
+            }
         }
-    };
+    })
+    .await;
     assert_eq!(end.cause, GapCause::HeartbeatsOnly, "{}", end.detail);
     heartbeats.await.unwrap();
 

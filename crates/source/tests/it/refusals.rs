@@ -154,3 +154,29 @@ async fn an_outage_is_retried_with_backoff() {
     drop(peer);
     recorder.stop().await;
 }
+
+#[tokio::test]
+async fn only_a_healthy_connection_earns_a_quick_reconnect() {
+    for healthy_after in [Duration::ZERO, Duration::from_mins(1)] {
+        let exchange = Exchange::open().await;
+        let mut wish = Wish::new(&exchange, &[(1, Mode::Quote)]);
+        wish.options.backoff = (Duration::from_millis(20), Duration::from_mins(1));
+        wish.options.healthy_after = healthy_after;
+        let recorder = wish.start();
+        for _ in 0..4 {
+            exchange.accept().await.hang_up().await;
+        }
+        // the fifth delay: 20 ms × 2⁵, at least half of it; after a healthy one 20 ms × 2 at most
+        recorder.until("end", |stats| stats.disconnects == 4).await;
+        exchange.accept().await.hang_up().await;
+        recorder.until("end", |stats| stats.disconnects == 5).await;
+        let closed = Instant::now();
+        exchange.knock().await;
+        if healthy_after.is_zero() {
+            assert!(closed.elapsed() < Duration::from_millis(300), "{:?}", closed.elapsed());
+        } else {
+            assert!(closed.elapsed() > Duration::from_millis(300), "{:?}", closed.elapsed());
+        }
+        recorder.stop().await;
+    }
+}

@@ -38,6 +38,16 @@ async fn only_the_difference_is_sent_and_marked() {
     assert_eq!(recorder.frame().await.1, SnapshotMarks::None);
     assert_eq!(recorder.stats().subscribed, 3);
 
+    // what goes before it answers is not awaited any more
+    recorder.handle.subscribe(&list(&[(5, Quote)])).unwrap();
+    recorder.expect(Subscription).await;
+    assert_eq!(peer.requests(1).await, [r#"{"a":"subscribe","v":[5]}"#]);
+    recorder.until("five", |stats| stats.awaiting_snapshot == 1).await;
+    recorder.handle.unsubscribe(&[Token(5)]);
+    recorder.expect(Subscription).await;
+    assert_eq!(peer.requests(1).await, [r#"{"a":"unsubscribe","v":[5]}"#]);
+    recorder.until("no five", |stats| stats.awaiting_snapshot == 0).await;
+
     // what is already so is not sent
     recorder.handle.subscribe(&list(&[(2, Quote), (3, Full)])).unwrap();
     recorder.handle.unsubscribe(&[Token(99)]);
