@@ -19,6 +19,6 @@ pub use reader::{ENVIRONMENT_PREFIX, Sources};
 pub use secret::Secret;
 pub use selection::{Chosen, Selection};
 pub use settings::{
-    Backend, ClickHouse, Config, Http, InstrumentFiles, Journal, Kite, Level, Load, Log, Partition, Redis,
-    Sync,
+    Backend, CalendarSource, ClickHouse, Config, Http, InstrumentFiles, Journal, Kite, Level, Load, Log,
+    Partition, Redis, Sync,
 };

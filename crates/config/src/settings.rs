@@ -167,10 +167,14 @@ pub struct Load {
     pub batch_rows: usize,
     /// … or at this age, whichever comes first.
     pub batch_for: Duration,
-    /// Entries of one bounded read from a stream.
-    pub read_entries: usize,
-    /// Entries pending longer than this are taken over from a consumer that died.
-    pub claim_after: Duration,
+    /// Name of the loader: of its lease, its consumer and its seals. It stays the same across restarts.
+    pub name: String,
+    /// How long the lease lives without being renewed: another loader waits as long after a crash of this one.
+    pub lease: Duration,
+    /// How long stored entries stay in Redis.
+    pub trim_after: Duration,
+    /// How long a publisher may take to send missing records again before their loss is recorded as a gap.
+    pub resend_patience: Duration,
 }
 
 /// Section `[instruments]`.
@@ -178,8 +182,19 @@ pub struct Load {
 pub struct InstrumentFiles {
     /// `token_lookup_enriched.json` or an instruments CSV of Kite, used where `token_metadata` is empty.
     pub file: Option<PathBuf>,
-    /// A calendar of sessions and holidays instead of the built-in one.
-    pub calendar: Option<PathBuf>,
+    /// When exchanges are in session.
+    pub calendar: CalendarSource,
+}
+
+/// Where sessions and holidays are known from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalendarSource {
+    /// The calendar that comes with the program.
+    Builtin,
+    /// Every exchange trades at any time: the demo's.
+    AlwaysOpen,
+    /// This file's days over the built-in ones.
+    File(PathBuf),
 }
 
 /// Section `[http]`.
@@ -256,7 +271,7 @@ impl Config {
             load: Load::read(&mut reader),
             instruments: InstrumentFiles {
                 file: reader.path("instruments.file", ""),
-                calendar: reader.path("instruments.calendar", ""),
+                calendar: calendar(&mut reader),
             },
             http: Http { listen: reader.parsed("http.listen", "127.0.0.1:8080") },
             log: Log {
@@ -306,9 +321,9 @@ impl Journal {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             sync: reader.parsed("journal.sync", "100ms"),
-            segment_bytes: reader.number("journal.segment_mib", 64, 1..=4_096) * MIB,
+            segment_bytes: reader.number("journal.segment_mib", 32, 1..=4_096) * MIB,
             keep_bytes: reader.number("journal.keep_mib", 20_480, 0..=u64::MAX / MIB) * MIB,
-            keep_for: hours(reader.number("journal.keep_hours", 72, 0..=876_000)),
+            keep_for: hours(reader.number("journal.keep_hours", 168, 0..=876_000)),
             compression_level: reader.number("journal.compression_level", 3, 0..=19) as i32,
         }
     }
@@ -360,11 +375,21 @@ impl ClickHouse {
 impl Load {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            batch_rows: reader.number("load.batch_rows", 100_000, 1..=1_000_000) as usize,
+            batch_rows: reader.number("load.batch_rows", 50_000, 1..=1_000_000) as usize,
             batch_for: reader.millis("load.batch_ms", 1_000, 10..=60_000),
-            read_entries: reader.number("load.read_entries", 1_000, 1..=100_000) as usize,
-            claim_after: reader.millis("load.claim_after_ms", 30_000, 1_000..=3_600_000),
+            name: name(reader, "load.name", "loader"),
+            lease: reader.millis("load.lease_ms", 10_000, 1_000..=600_000),
+            trim_after: reader.millis("load.trim_after_ms", 10_000, 0..=86_400_000),
+            resend_patience: reader.millis("load.resend_patience_ms", 30_000, 1_000..=3_600_000),
         }
+    }
+}
+
+fn calendar(reader: &mut Reader<'_>) -> CalendarSource {
+    match reader.text("instruments.calendar", "builtin").as_str() {
+        "builtin" => CalendarSource::Builtin,
+        "always_open" => CalendarSource::AlwaysOpen,
+        _ => reader.path("instruments.calendar", "").map_or(CalendarSource::Builtin, CalendarSource::File),
     }
 }
 
