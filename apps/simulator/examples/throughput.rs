@@ -29,7 +29,8 @@ async fn main() -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let tokens: Vec<Token> = simulator.universe().listings().iter().map(|listing| listing.token).collect();
     let url = format!("ws://{}/?api_key=bench&access_token=t", simulator.local_addr());
-    let clients = tokens.chunks(per_connection).map(|tokens| tokio::spawn(read(url.clone(), tokens.to_vec(), end)));
+    let clients =
+        tokens.chunks(per_connection).map(|tokens| tokio::spawn(read(url.clone(), tokens.to_vec(), end)));
     let (mut packets, mut bytes) = (0, 0);
     for client in clients.collect::<Vec<_>>() {
         let read = client.await?.context("a client failed")?;

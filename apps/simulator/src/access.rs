@@ -84,7 +84,11 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    pub(crate) fn new(credentials: Option<Credentials>, connections_per_key: usize, faults: Arc<FaultScript>) -> Self {
+    pub(crate) fn new(
+        credentials: Option<Credentials>,
+        connections_per_key: usize,
+        faults: Arc<FaultScript>,
+    ) -> Self {
         let current = credentials.as_ref().and_then(|credentials| credentials.access_token.clone());
         let state = Mutex::new(State { current, ..State::default() });
         Self { credentials, connections_per_key, faults, started: Instant::now(), state }
@@ -110,9 +114,10 @@ impl Access {
         }
         let now = Instant::now();
         let seen = *state.seen.entry(access_token.to_owned()).or_insert(now);
-        let strange = self.credentials.as_ref().is_some_and(|known| {
-            known.api_key != api_key || state.current.as_deref() != Some(access_token)
-        });
+        let strange = self
+            .credentials
+            .as_ref()
+            .is_some_and(|known| known.api_key != api_key || state.current.as_deref() != Some(access_token));
         let expired = state.expired.contains(access_token) || self.faults.expired(self.started, seen, now);
         if strange || expired { Err(Refusal::Token) } else { Ok(()) }
     }
@@ -133,7 +138,8 @@ impl Access {
         state.next_connection += 1;
         let connection = state.next_connection;
         let taken: FxHashSet<usize> = state.holders.values().map(|holder| holder.socket).collect();
-        let socket = (0..).find(|slot| !taken.contains(slot)).expect("there is always a higher number");
+        let socket =
+            (0..=taken.len()).find(|slot| !taken.contains(slot)).expect("one more slot than are taken");
         let eviction = Arc::new(Eviction::default());
         let holder = Holder {
             api_key: api_key.to_owned(),
@@ -166,18 +172,27 @@ impl Access {
     }
 
     /// Exchanges a request token for an access token. With credentials, the checksum
-    /// sha256(api_key + request_token + api_secret) must be right and a request token works once.
-    pub(crate) fn log_in(&self, api_key: &str, request_token: &str, checksum: &str) -> Result<String, Refusal> {
+    /// `sha256(api_key + request_token + api_secret)` must be right and a request token works once.
+    pub(crate) fn log_in(
+        &self,
+        api_key: &str,
+        request_token: &str,
+        checksum: &str,
+    ) -> Result<String, Refusal> {
         let mut state = self.state();
         if let Some(known) = &self.credentials {
             let expected = sha256_hex(&[&known.api_key, request_token, &known.api_secret]);
             let right = known.api_key == api_key && expected.eq_ignore_ascii_case(checksum);
-            if !right || request_token.is_empty() || !state.used_request_tokens.insert(request_token.to_owned()) {
+            if !right
+                || request_token.is_empty()
+                || !state.used_request_tokens.insert(request_token.to_owned())
+            {
                 return Err(Refusal::Token);
             }
         }
         state.next_login += 1;
-        let access_token = sha256_hex(&[api_key, request_token, &state.next_login.to_string()])[..32].to_owned();
+        let access_token =
+            sha256_hex(&[api_key, request_token, &state.next_login.to_string()])[..32].to_owned();
         if let Some(old) = state.current.replace(access_token.clone()) {
             state.expired.insert(old);
         }
@@ -193,7 +208,7 @@ impl Access {
 }
 
 fn sha256_hex(parts: &[&str]) -> String {
-    let digest = parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize();
+    let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     digest.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
 }
 

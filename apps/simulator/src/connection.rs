@@ -75,14 +75,18 @@ impl Connection {
     /// Serves a connection to its end.
     pub(crate) async fn run(shared: Arc<Shared>, seat: Seat, linger: Linger, socket: WebSocket) {
         let (sender, events) = mpsc::channel(QUEUE);
-        let attach =
-            Command::Attach { connection: seat.connection, events: sender, eviction: Arc::clone(&seat.eviction) };
+        let attach = Command::Attach {
+            connection: seat.connection,
+            events: sender,
+            eviction: Arc::clone(&seat.eviction),
+        };
         if shared.floor.send(attach).await.is_err() {
             return;
         }
         let now = Instant::now();
         let plan = shared.faults.plan(shared.access.started(), now, seat.connection, seat.socket);
-        let feed = Feed::new(Arc::clone(&shared.universe), shared.tokens_per_connection, shared.packets_per_frame);
+        let feed =
+            Feed::new(Arc::clone(&shared.universe), shared.tokens_per_connection, shared.packets_per_frame);
         let mut connection = Self {
             shared,
             seat,
@@ -143,7 +147,10 @@ impl Connection {
     /// The two texts that Kite sends before anything else.
     async fn greet(&mut self) -> Result<(), End> {
         let listed = self.shared.universe.listings().len();
-        let meta = format!(r#"{{"type":"instruments_meta","data":{{"count":{listed},"etag":"{}"}}}}"#, self.shared.etag);
+        let meta = format!(
+            r#"{{"type":"instruments_meta","data":{{"count":{listed},"etag":"{}"}}}}"#,
+            self.shared.etag
+        );
         self.send_text(&meta).await?;
         let now = self.shared.clock.now().to_string();
         let (date, time) = (&now[..19], &now[23..]);
@@ -197,7 +204,9 @@ impl Connection {
                     from = self.feed.add_snapshot(&snapshot, &answer.due, from);
                     self.emit(false).await?;
                 }
-                if let Some(text) = answer.error.take() {
+                if let Some(text) = answer.error.take()
+                    && !self.ailments.silent()
+                {
                     self.send_text(&text).await?;
                 }
             }
@@ -221,6 +230,7 @@ impl Connection {
     async fn emit(&mut self, everything: bool) -> Result<(), End> {
         if self.ailments.no_data() {
             self.feed.discard();
+            self.waiting_since = None;
         }
         let Some((bytes, packets)) = self.feed.take(everything) else {
             if !self.feed.is_empty() {
@@ -268,7 +278,11 @@ impl Connection {
                 }
                 Ok(())
             }
-            Message::Close(_) => Err(End::Client("closed by the client".to_owned())),
+            Message::Close(_) => {
+                // the library has queued the answer; whether the client waits for it is its own matter
+                self.socket.flush().await.ok();
+                Err(End::Client("closed by the client".to_owned()))
+            }
             // the answer to a ping is queued by the library, and leaves with the next flush
             Message::Ping(_) => Ok(self.socket.flush().await?),
             Message::Binary(_) | Message::Pong(_) => Ok(()),
@@ -319,6 +333,10 @@ impl Connection {
     }
 
     async fn strike(&mut self, kind: FaultKind) -> Result<(), End> {
+        let speaks = matches!(kind, FaultKind::Message(_) | FaultKind::Error(_) | FaultKind::Garbage(_));
+        if speaks && self.ailments.silent() {
+            return Ok(());
+        }
         self.log_fault(kind.name()).await;
         match kind {
             FaultKind::Drop => return Err(End::Close(1_001, "dropped by the fault script")),

@@ -181,7 +181,12 @@ impl FaultKind {
     const fn lasts(&self) -> bool {
         matches!(
             self,
-            Self::Stall | Self::HeartbeatsOnly | Self::Mute | Self::Frozen | Self::Refuse(_) | Self::ExpiredToken
+            Self::Stall
+                | Self::HeartbeatsOnly
+                | Self::Mute
+                | Self::Frozen
+                | Self::Refuse(_)
+                | Self::ExpiredToken
         )
     }
 }
@@ -232,7 +237,8 @@ impl FaultScript {
     pub(crate) fn expired(&self, start: Instant, seen: Instant, now: Instant) -> bool {
         self.faults.iter().any(|fault| {
             let window = fault.window(start);
-            let everybody = fault.after == After::Start && fault.connection.is_none() && fault.socket.is_none();
+            let everybody =
+                fault.after == After::Start && fault.connection.is_none() && fault.socket.is_none();
             fault.kind == FaultKind::ExpiredToken && everybody && window.contains(now) && seen < window.begin
         })
     }
@@ -247,7 +253,10 @@ impl FaultScript {
                 continue;
             }
             let window = fault.window(if fault.after == After::Start { start } else { opened });
-            if matches!(fault.kind, FaultKind::Stall | FaultKind::HeartbeatsOnly | FaultKind::Mute | FaultKind::Frozen) {
+            if matches!(
+                fault.kind,
+                FaultKind::Stall | FaultKind::HeartbeatsOnly | FaultKind::Mute | FaultKind::Frozen
+            ) {
                 plan.windows.push((window, fault.kind.clone()));
             } else if window.begin >= opened {
                 plan.strikes.push((window.begin, fault.kind.clone()));
@@ -379,10 +388,12 @@ impl TryFrom<RawFault> for Fault {
             return Err(format!("`{key}` means nothing to `{}`", kind.name()));
         }
         if kind == FaultKind::Frozen && raw.connection.is_none() && raw.socket.is_none() {
-            return Err("`frozen` needs `connection` or `socket`: use `heartbeats_only` or `stall` for all".to_owned());
+            return Err("`frozen` needs `connection` or `socket`: use `heartbeats_only` or `stall` for all"
+                .to_owned());
         }
         let seconds = |key: &str, value: f64| {
-            Duration::try_from_secs_f64(value).map_err(|_| format!("`{key}` = {value}: use seconds, 0 or more"))
+            Duration::try_from_secs_f64(value)
+                .map_err(|_| format!("`{key}` = {value}: use seconds, 0 or more"))
         };
         Ok(Self {
             kind,
@@ -399,7 +410,9 @@ impl RawFault {
     /// The kind with its parameters, which are taken out.
     fn kind(&mut self) -> Result<FaultKind, String> {
         let short = |bytes: Option<usize>| match bytes {
-            Some(bytes) if bytes > usize::from(u16::MAX) => Err(format!("`bytes` = {bytes}: use at most 65535")),
+            Some(bytes) if bytes > usize::from(u16::MAX) => {
+                Err(format!("`bytes` = {bytes}: use at most 65535"))
+            }
             bytes => Ok(bytes),
         };
         Ok(match self.kind.as_str() {

@@ -62,7 +62,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum SimError {
     /// The address cannot be listened on.
-    #[error("simulator cannot listen on {address}: {source}; choose another with --listen HOST:PORT (port 0 takes a free one)")]
+    #[error(
+        "simulator cannot listen on {address}: {source}; choose another with --listen HOST:PORT (port 0 takes a free one)"
+    )]
     Listen {
         /// Which address.
         address: SocketAddr,

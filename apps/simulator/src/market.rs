@@ -94,9 +94,11 @@ impl Market {
         for listing in listings {
             let fair = match listing.pricing {
                 Pricing::Walk => None,
-                Pricing::Future { underlying, .. } | Pricing::Option { underlying, .. } => {
-                    pricing::fair(listing.pricing, listing.tick, instruments[underlying as usize].last_price())
-                }
+                Pricing::Future { underlying, .. } | Pricing::Option { underlying, .. } => pricing::fair(
+                    listing.pricing,
+                    listing.tick,
+                    instruments[underlying as usize].last_price(),
+                ),
             };
             instruments.push(Instrument::open(listing, fair, now, &mut rng));
         }

@@ -169,6 +169,10 @@ mod tests {
         assert_eq!(open(Session::Regular, minutes(9 * 60 + 15)).len(), 12);
         assert_eq!(open(Session::Regular, minutes(15 * 60 + 35)), [2, 3, 5, 6, 7, 12]);
         assert!(open(Session::Regular, minutes(24 * 60 + 12 * 60)).is_empty(), "Saturday");
-        assert_eq!(LONGER_DERIVATIVES, jiff::civil::date(2026, 8, 3).duration_since(jiff::civil::date(1970, 1, 1)).as_hours() as i32 / 24);
+        assert_eq!(
+            LONGER_DERIVATIVES,
+            jiff::civil::date(2026, 8, 3).duration_since(jiff::civil::date(1970, 1, 1)).as_hours() as i32
+                / 24
+        );
     }
 }

@@ -68,7 +68,8 @@ impl KiteError {
 
 impl IntoResponse for KiteError {
     fn into_response(self) -> Response {
-        let body = json!({"status": "error", "message": self.message, "data": null, "error_type": self.error_type});
+        let body =
+            json!({"status": "error", "message": self.message, "data": null, "error_type": self.error_type});
         (self.status, Json(body)).into_response()
     }
 }

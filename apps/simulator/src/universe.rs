@@ -122,8 +122,11 @@ impl Universe {
         maker.indices((count / 50).clamp(3, names::INDICES.len()).min(count));
         for (segment, thousandths, most) in SHARES {
             let left = count - maker.listings.len();
-            let wanted =
-                if segment == Segment::NFO { left } else { (count * thousandths / 1_000).clamp(1, most).min(left) };
+            let wanted = if segment == Segment::NFO {
+                left
+            } else {
+                (count * thousandths / 1_000).clamp(1, most).min(left)
+            };
             match segment {
                 Segment::NSE => maker.nse(wanted),
                 Segment::BSE => maker.bse(wanted),
@@ -196,7 +199,9 @@ impl Maker {
     fn nse(&mut self, count: usize) {
         for rank in 0..count {
             let (token, symbol, name, price) = match names::SHARES.get(rank) {
-                Some(&(token, symbol, name, price)) => (Token(token), symbol.to_owned(), name.to_owned(), price),
+                Some(&(token, symbol, name, price)) => {
+                    (Token(token), symbol.to_owned(), name.to_owned(), price)
+                }
                 None => self.invented(rank - names::SHARES.len()),
             };
             self.share(token, symbol, name, price, rank, "NSE");

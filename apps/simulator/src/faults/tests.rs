@@ -4,7 +4,12 @@ use super::*;
 fn example() -> String {
     let source = include_str!("../faults.rs");
     let lines = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim_start);
-    lines.skip_while(|line| *line != "```toml").skip(1).take_while(|line| *line != "```").collect::<Vec<_>>().join("\n")
+    lines
+        .skip_while(|line| *line != "```toml")
+        .skip(1)
+        .take_while(|line| *line != "```")
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -51,8 +56,13 @@ fn a_plan_strikes_in_order_and_only_whom_it_means() {
     let mut first = script.plan(start, start, 1, 0);
     assert_eq!(first.next(start), Some(at(1)));
     assert_eq!(first.strike(start), None);
-    assert_eq!([first.strike(at(9)), first.strike(at(9)), first.strike(at(9))], [Some(FaultKind::Drop), Some(FaultKind::Reset), None]);
-    assert!(!first.ailments(at(4)).stalled && first.ailments(at(5)).stalled && !first.ailments(at(7)).stalled);
+    assert_eq!(
+        [first.strike(at(9)), first.strike(at(9)), first.strike(at(9))],
+        [Some(FaultKind::Drop), Some(FaultKind::Reset), None]
+    );
+    assert!(
+        !first.ailments(at(4)).stalled && first.ailments(at(5)).stalled && !first.ailments(at(7)).stalled
+    );
     assert_eq!(first.next(at(5)), Some(at(7)), "a stall's end is an edge too");
     let mut second = script.plan(start, at(2), 2, 1);
     assert_eq!(second.strike(at(9)), Some(FaultKind::OverstatedCount), "a drop before it opened is over");

@@ -39,7 +39,8 @@ pub(super) enum Side {
 impl Book {
     /// A book around a price.
     pub(super) fn around(price: i32, shape: &Shape, rng: &mut impl Rng) -> Self {
-        let mut book = Self { bids: [Level::default(); DEPTH_LEVELS], asks: [Level::default(); DEPTH_LEVELS] };
+        let mut book =
+            Self { bids: [Level::default(); DEPTH_LEVELS], asks: [Level::default(); DEPTH_LEVELS] };
         let ask = price.max(2 * shape.tick);
         book.asks[0] = level(ask, shape, rng);
         let best = ask - rng.random_range(1..=shape.spread) * shape.tick;
@@ -53,12 +54,22 @@ impl Book {
 
     /// The price in the middle, not on the grid; the best offer when nobody bids.
     pub(super) fn middle(&self) -> i32 {
-        if self.bids[0].price == 0 { self.asks[0].price } else { i32::midpoint(self.bids[0].price, self.asks[0].price) }
+        if self.bids[0].price == 0 {
+            self.asks[0].price
+        } else {
+            i32::midpoint(self.bids[0].price, self.asks[0].price)
+        }
     }
 
     /// A trade against the best level of a side: takes at most `quantity`; gives price and quantity, `None` when the
     /// side is empty. A level that is used up makes way for the next.
-    pub(super) fn trade(&mut self, side: Side, quantity: u32, shape: &Shape, rng: &mut impl Rng) -> Option<(i32, u32)> {
+    pub(super) fn trade(
+        &mut self,
+        side: Side,
+        quantity: u32,
+        shape: &Shape,
+        rng: &mut impl Rng,
+    ) -> Option<(i32, u32)> {
         let best = match side {
             Side::Bid => &mut self.bids[0],
             Side::Ask => &mut self.asks[0],
@@ -128,7 +139,8 @@ impl Book {
         let leaves = pick & 16 != 0 && level.quantity > units;
         let crowded = level.quantity / shape.unit > shape.units.saturating_mul(4);
         if leaves || crowded {
-            level.quantity = if leaves { level.quantity - units } else { level.quantity / 2 / shape.unit * shape.unit };
+            level.quantity =
+                if leaves { level.quantity - units } else { level.quantity / 2 / shape.unit * shape.unit };
             level.orders = level.orders.saturating_sub(u16::from(pick & 32 != 0)).max(1);
         } else {
             level.quantity += units;

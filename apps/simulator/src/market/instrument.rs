@@ -79,7 +79,8 @@ impl Instrument {
         self.behind = [level * rng.random_range(4..60), level * rng.random_range(4..60)];
         let seconds = now.as_seconds() as u32;
         if traded {
-            let units = (rng.random_range(200.0..4_000.0) * activity * activity).ceil() * f64::from(self.shape.units);
+            let units =
+                (rng.random_range(200.0..4_000.0) * activity * activity).ceil() * f64::from(self.shape.units);
             self.volume = (units as u64).clamp(1, 20_000_000) * u64::from(self.shape.unit);
             let average = i64::midpoint(i64::from(self.packet.low_price), i64::from(self.packet.high_price));
             self.turnover = u128::from(self.volume) * average as u128;
@@ -87,7 +88,8 @@ impl Instrument {
             self.packet.last_trade_time = seconds - rng.random_range(0..=(400.0 * (1.0 - activity)) as u32);
         } else {
             // an earlier day, or never
-            self.packet.last_trade_time = if rng.random() { seconds - 86_400 * rng.random_range(1..9) } else { 0 };
+            self.packet.last_trade_time =
+                if rng.random() { seconds - 86_400 * rng.random_range(1..9) } else { 0 };
         }
         if listing.is_derivative() {
             let open_interest = self.shape.unit * rng.random_range(1..=(20_000.0 * activity) as u32 + 20);
@@ -173,7 +175,8 @@ impl Instrument {
         let step = (self.packet.last_price / 400_000).max(1);
         let size = rng.random_range(1..=step) * tick;
         let up = rng.random::<f32>() < self.chance_of_up(self.packet.last_price);
-        let value = if up { self.packet.last_price + size } else { (self.packet.last_price - size).max(tick) };
+        let value =
+            if up { self.packet.last_price + size } else { (self.packet.last_price - size).max(tick) };
         self.packet.last_price = value;
         self.widen_day(value);
         self.packet.net_change = value - self.packet.close_price;
@@ -181,7 +184,8 @@ impl Instrument {
 
     /// Walks come back: the further above the close, the likelier down. Beyond the circuit limit there is one way only.
     fn chance_of_up(&self, price: i32) -> f32 {
-        let away = f64::from(price - self.packet.close_price) / (f64::from(self.packet.close_price) * CIRCUIT);
+        let away =
+            f64::from(price - self.packet.close_price) / (f64::from(self.packet.close_price) * CIRCUIT);
         (0.5 - 0.5 * away).clamp(0.0, 1.0) as f32
     }
 
@@ -202,7 +206,7 @@ impl Instrument {
             self.trade(&mut book, side, rng);
         } else if chance < self.trades + (1.0 - self.trades) * 0.75 {
             book.change_level(&shape, rng);
-            if chance.to_bits() & 3 == 0 {
+            if rng.random_ratio(1, 4) {
                 book.change_level(&shape, rng);
             }
         } else {
@@ -217,14 +221,16 @@ impl Instrument {
         let pick: u32 = rng.random();
         let behind = &mut self.behind[(pick & 1) as usize];
         let most = self.shape.units.saturating_mul(self.shape.unit).saturating_mul(80);
-        *behind = if pick & 2 == 0 || *behind > most { behind.saturating_sub(units) } else { *behind + units };
+        *behind =
+            if pick & 2 == 0 || *behind > most { behind.saturating_sub(units) } else { *behind + units };
     }
 
     fn trade(&mut self, book: &mut Book, side: Side, rng: &mut impl Rng) {
         let shape = self.shape;
         let pick: u32 = rng.random();
         // most trades are small, a few are large
-        let units = if pick & 15 == 0 { 1 + (pick >> 8) % (shape.units + 1) } else { 1 + (pick >> 8) % 3 };
+        let units =
+            if pick.is_multiple_of(16) { 1 + (pick >> 8) % (shape.units + 1) } else { 1 + (pick >> 8) % 3 };
         let Some((price, quantity)) = book.trade(side, units * shape.unit, &shape, rng) else { return };
         // trades between two packets are not seen, only counted
         let unseen = if pick & 0x70 == 0 { ((pick >> 16) % 5) * shape.unit } else { 0 };
@@ -250,7 +256,8 @@ impl Instrument {
 
     fn move_open_interest(&mut self, rng: &mut impl Rng) {
         let now = self.packet.exchange_timestamp;
-        if self.packet.open_interest == 0 || now.saturating_sub(self.open_interest_at) < OPEN_INTEREST_SECONDS {
+        if self.packet.open_interest == 0 || now.saturating_sub(self.open_interest_at) < OPEN_INTEREST_SECONDS
+        {
             return;
         }
         self.open_interest_at = now;

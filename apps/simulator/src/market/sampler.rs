@@ -30,7 +30,7 @@ impl Sampler {
 
     /// The place for two uniform random values.
     pub(super) fn pick(&self, slot: u32, chance: f32) -> u32 {
-        let slot = (u64::from(slot) * self.slots.len() as u64 >> 32) as usize;
+        let slot = ((u64::from(slot) * self.slots.len() as u64) >> 32) as usize;
         let (keep, other) = self.slots[slot];
         if chance < keep { slot as u32 } else { other }
     }

@@ -32,7 +32,10 @@ fn check_alone(packet: &Packet, tick: i32) {
     assert_eq!(packet.volume == 0, packet.average_traded_price == 0, "{packet:?}");
     if packet.volume > 0 {
         assert!((low_price..=high_price).contains(&packet.average_traded_price), "{packet:?}");
-        assert!(packet.last_traded_quantity > 0 && packet.last_traded_quantity <= packet.volume, "{packet:?}");
+        assert!(
+            packet.last_traded_quantity > 0 && packet.last_traded_quantity <= packet.volume,
+            "{packet:?}"
+        );
     }
     assert!(packet.oi_day_low <= packet.open_interest && packet.open_interest <= packet.oi_day_high);
     check_depth(packet, tick);
@@ -48,7 +51,8 @@ fn check_depth(packet: &Packet, tick: i32) {
     assert!(packet.bids.windows(2).all(falling), "{packet:?}");
     assert!(packet.asks.windows(2).all(|pair| pair[0].price < pair[1].price), "{packet:?}");
     assert!(packet.asks[0].price > packet.bids[0].price, "{packet:?}");
-    let sum = |levels: &[tickhouse_model::Level]| levels.iter().map(|level| u64::from(level.quantity)).sum::<u64>();
+    let sum =
+        |levels: &[tickhouse_model::Level]| levels.iter().map(|level| u64::from(level.quantity)).sum::<u64>();
     assert!(u64::from(packet.total_buy_quantity) >= sum(&packet.bids), "{packet:?}");
     assert!(u64::from(packet.total_sell_quantity) >= sum(&packet.asks), "{packet:?}");
 }
@@ -72,7 +76,8 @@ fn check_pair(before: &Packet, after: &Packet) {
 fn run(market: &mut Market, from: i64, steps: usize, per_step: usize) -> Vec<u8> {
     let universe = Arc::clone(&market.universe);
     let now = Timestamp::from_millis(from);
-    let mut last: Vec<Packet> = (0..universe.listings().len() as u32).map(|index| *market.last_value(index, now)).collect();
+    let mut last: Vec<Packet> =
+        (0..universe.listings().len() as u32).map(|index| *market.last_value(index, now)).collect();
     let mut bytes = Vec::new();
     for step in 0..steps {
         let mut batch = Batch::default();
@@ -146,7 +151,8 @@ fn midnight_begins_a_new_day() {
 fn activity_has_a_heavy_tail_and_depth_changes_little() {
     let mut market = market(11, 1_000);
     let mut batch = Batch::default();
-    let mut last: Vec<Packet> = (0..1_000).map(|index| *market.last_value(index, Timestamp::from_millis(NOON))).collect();
+    let mut last: Vec<Packet> =
+        (0..1_000).map(|index| *market.last_value(index, Timestamp::from_millis(NOON))).collect();
     market.step(Timestamp::from_millis(NOON), 200_000, &ALL_OPEN, &mut batch);
     let (mut counts, mut same_price, mut levels, mut tradable) = (vec![0_usize; 1_000], 0, 0, 0);
     for update in &batch.updates {
@@ -157,7 +163,8 @@ fn activity_has_a_heavy_tail_and_depth_changes_little() {
             tradable += 1;
             same_price += usize::from(!update.changes.last_price);
             let both = |packet: &Packet| [packet.bids, packet.asks].concat();
-            levels += both(&before).iter().zip(both(&packet)).filter(|(before, after)| *before != after).count();
+            levels +=
+                both(&before).iter().zip(both(&packet)).filter(|(before, after)| *before != after).count();
         }
     }
     counts.sort_unstable();

@@ -16,7 +16,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn pause(State(shared): State<Arc<Shared>>) -> Answer {
     match tokio::time::timeout(DRAIN, shared.pause()).await {
         Ok(()) => Ok(success(shared.tally.read())),
-        Err(_) => Err(KiteError::input("A client has not read its data for 30 s: the market is not drained.")),
+        Err(_) => {
+            Err(KiteError::input("A client has not read its data for 30 s: the market is not drained."))
+        }
     }
 }
 
@@ -33,8 +35,8 @@ pub(super) async fn counters(State(shared): State<Arc<Shared>>) -> Answer {
 pub(super) async fn order(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let mut order = postback(&shared);
     if !body.is_empty() {
-        let fields: serde_json::Map<String, Value> =
-            serde_json::from_slice(&body).map_err(|error| KiteError::input(format!("no JSON object: {error}")))?;
+        let fields: serde_json::Map<String, Value> = serde_json::from_slice(&body)
+            .map_err(|error| KiteError::input(format!("no JSON object: {error}")))?;
         order.as_object_mut().expect("a postback is an object").extend(fields);
     }
     broadcast(&shared, &json!({"type": "order", "data": order})).await?;

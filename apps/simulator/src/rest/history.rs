@@ -78,7 +78,14 @@ fn seconds(text: Option<&str>, last: bool) -> Option<i64> {
         _ => text.to_owned(),
     };
     let parsed: DateTime = whole.parse().ok()?;
-    Some(parsed.duration_since(DateTime::from_parts(jiff::civil::date(1970, 1, 1), jiff::civil::Time::midnight())).as_secs())
+    Some(
+        parsed
+            .duration_since(DateTime::from_parts(
+                jiff::civil::date(1970, 1, 1),
+                jiff::civil::Time::midnight(),
+            ))
+            .as_secs(),
+    )
 }
 
 struct History {
@@ -147,7 +154,11 @@ impl History {
             high: open.max(close) + wick(chance),
             low: (open.min(close) - wick(chance >> 8)).max(self.listing.tick),
             close,
-            volume: if self.listing.is_index() { 0 } else { (chance >> 16) % activity * u64::from(self.listing.lot_size) },
+            volume: if self.listing.is_index() {
+                0
+            } else {
+                (chance >> 16) % activity * u64::from(self.listing.lot_size)
+            },
         }
     }
 
@@ -160,13 +171,18 @@ impl History {
         };
         let noise = f64::from(self.chance(at) as u16) / 65_536.0 - 0.5;
         let size = if matches!(self.listing.pricing, Pricing::Option { .. }) { 4.0 } else { 1.0 };
-        let away = 0.08 * wave(31_536_000.0, 0) + 0.02 * wave(604_800.0, 16) + 0.004 * wave(7_200.0, 32) + 0.0006 * noise;
+        let away = 0.08 * wave(31_536_000.0, 0)
+            + 0.02 * wave(604_800.0, 16)
+            + 0.004 * wave(7_200.0, 32)
+            + 0.0006 * noise;
         on_grid(f64::from(self.listing.base) * (1.0 + size * away), self.listing.tick)
     }
 
     /// 64 bits of an instrument and a time: splitmix64.
     fn chance(&self, at: i64) -> u64 {
-        let mut bits = self.seed ^ (u64::from(self.listing.token.0) << 32) ^ at.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.seed
+            ^ (u64::from(self.listing.token.0) << 32)
+            ^ at.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^ (bits >> 31)
@@ -178,8 +194,20 @@ impl History {
         let time = format!("{}+0530", &time[..19]);
         let Candle { open, high, low, close, volume, .. } = candle;
         if self.open_interest {
-            let lots = if self.listing.is_derivative() { self.chance(candle.start.div_euclid(900)) % 50_000 + 100 } else { 0 };
-            return json!([time, price(open), price(high), price(low), price(close), volume, lots * u64::from(self.listing.lot_size)]);
+            let lots = if self.listing.is_derivative() {
+                self.chance(candle.start.div_euclid(900)) % 50_000 + 100
+            } else {
+                0
+            };
+            return json!([
+                time,
+                price(open),
+                price(high),
+                price(low),
+                price(close),
+                volume,
+                lots * u64::from(self.listing.lot_size)
+            ]);
         }
         json!([time, price(open), price(high), price(low), price(close), volume])
     }

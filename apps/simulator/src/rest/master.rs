@@ -56,7 +56,11 @@ fn csv_of<'a>(listings: impl Iterator<Item = &'a Listing>) -> io::Result<Vec<u8>
             listing.tradingsymbol.clone(),
             listing.name.clone(),
             // Kite's dump is of the morning: prices of shares and indices are 0 there
-            decimal(if listing.is_derivative() { f64::from(listing.base) / f64::from(listing.divisor()) } else { 0.0 }),
+            decimal(if listing.is_derivative() {
+                f64::from(listing.base) / f64::from(listing.divisor())
+            } else {
+                0.0
+            }),
             listing.expiry.map_or_else(String::new, |expiry| expiry.to_string()),
             decimal(listing.strike),
             decimal(listing.tick_size()),

@@ -77,16 +77,22 @@ async fn answer(
     let pairs: Vec<(String, String)> = form_pairs(query.unwrap_or_default());
     let names: Vec<String> = pairs.into_iter().filter(|(key, _)| key == "i").map(|(_, name)| name).collect();
     if names.is_empty() {
-        return Err(KiteError::input("Invalid or missing `i`: use i=EXCHANGE:SYMBOL, once for each instrument."));
+        return Err(KiteError::input(
+            "Invalid or missing `i`: use i=EXCHANGE:SYMBOL, once for each instrument.",
+        ));
     }
     if names.len() > most {
-        return Err(KiteError::input(format!("{} instruments in one request: at most {most} are allowed.", names.len())));
+        return Err(KiteError::input(format!(
+            "{} instruments in one request: at most {most} are allowed.",
+            names.len()
+        )));
     }
     let (names, indexes): (Vec<String>, Vec<u32>) =
         names.into_iter().filter_map(|name| shared.universe.find(&name).map(|index| (name, index))).unzip();
     let listings = shared.universe.listings();
     let (_, packets) = shared.quotes(indexes.clone()).await.ok_or_else(KiteError::closed)?;
-    let described = indexes.iter().zip(&packets).map(|(index, packet)| describe(&listings[*index as usize], packet));
+    let described =
+        indexes.iter().zip(&packets).map(|(index, packet)| describe(&listings[*index as usize], packet));
     Ok(success(names.into_iter().zip(described).collect::<Map<String, Value>>()))
 }
 

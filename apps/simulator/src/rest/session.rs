@@ -51,7 +51,8 @@ pub(super) struct Logout {
 
 /// `DELETE /session/token`: the token expires, and its connections end.
 pub(super) async fn log_out(State(shared): State<Arc<Shared>>, Query(logout): Query<Logout>) -> Answer {
-    let token = logout.access_token.ok_or_else(|| KiteError::input("Missing or empty field `access_token`"))?;
+    let token =
+        logout.access_token.ok_or_else(|| KiteError::input("Missing or empty field `access_token`"))?;
     shared.access.expire(&token, "logged out");
     Ok(success(true))
 }

@@ -20,8 +20,7 @@ impl Expiry {
                 ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
             return format!("{year:02}{}", MONTHS[month - 1]);
         }
-        const LETTERS: [char; 12] = ['1', '2', '3', '4', '5', '6', '7', '8', '9', 'O', 'N', 'D'];
-        format!("{year:02}{}{day:02}", LETTERS[month - 1])
+        format!("{year:02}{}{day:02}", char::from(b"123456789OND"[month - 1]))
     }
 
     /// Years from a day to the close of the expiry day.
@@ -61,7 +60,10 @@ mod tests {
     #[test]
     fn nifty_of_november_2026() {
         let codes = |day| -> Vec<_> {
-            expiries(day, Weekday::Tuesday, 2, 2).into_iter().map(|expiry| (expiry.date, expiry.code())).collect()
+            expiries(day, Weekday::Tuesday, 2, 2)
+                .into_iter()
+                .map(|expiry| (expiry.date, expiry.code()))
+                .collect()
         };
         assert_eq!(
             codes(date(2026, 11, 11)),

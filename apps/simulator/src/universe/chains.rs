@@ -60,7 +60,10 @@ impl Maker {
     pub(super) fn chains(&mut self, segment: Segment, count: usize) {
         let products = match segment {
             Segment::NFO => self.nfo(count),
-            Segment::BFO => self.index_products(&[("SENSEX", "SENSEX", 20, 100.0), ("BANKEX", "BANKEX", 30, 100.0)], Weekday::Thursday),
+            Segment::BFO => self.index_products(
+                &[("SENSEX", "SENSEX", 20, 100.0), ("BANKEX", "BANKEX", 30, 100.0)],
+                Weekday::Thursday,
+            ),
             Segment::CDS | Segment::BCD => self.quoted(&CURRENCIES, Weekday::Friday, 4),
             Segment::MCX => self.quoted(&MCX, Weekday::Thursday, 0),
             _ => self.quoted(&NCO, Weekday::Wednesday, 0),
@@ -87,18 +90,16 @@ impl Maker {
     /// Monthly futures of a product, while there is room; the place of what its options follow.
     fn futures(&mut self, segment: Segment, product: &Product, end: usize) -> Option<u32> {
         let mut root = product.spot;
-        let mut months = 0_i32;
-        for expiry in product.expiries.iter().filter(|expiry| expiry.monthly) {
+        for (month, expiry) in product.expiries.iter().filter(|expiry| expiry.monthly).enumerate() {
             if self.listings.len() >= end {
                 break;
             }
             let carry = 1.0 + 0.06 * expiry.years_from(self.date);
             let pricing = root.map_or(Pricing::Walk, |underlying| Pricing::Future { underlying, carry });
-            let weight = product.weight / (1.0 + 4.0 * f64::from(months)).powi(2);
+            let weight = product.weight / (1.0 + 4.0 * month as f64).powi(2);
             let symbol = format!("{}{}FUT", product.symbol, expiry.code());
             let place = self.derivative(segment, product, *expiry, "FUT", symbol, 0.0, pricing, weight);
             root = root.or(Some(place));
-            months += 1;
         }
         root
     }
@@ -123,7 +124,16 @@ impl Maker {
                         Pricing::Option { underlying: root, strike: strike * divisor, deviation, call };
                     let weight = product.weight * (-f64::from(ring) / 5.0).exp() / (1.0 + place as f64 * 2.5);
                     let symbol = format!("{}{}{strike}{kind}", product.symbol, expiry.code());
-                    self.derivative(segment, product, *expiry, kind, symbol, strike, pricing, weight.max(0.002));
+                    self.derivative(
+                        segment,
+                        product,
+                        *expiry,
+                        kind,
+                        symbol,
+                        strike,
+                        pricing,
+                        weight.max(0.002),
+                    );
                 }
             }
         }
@@ -194,7 +204,8 @@ impl Maker {
     /// Derivatives of indices: listing's symbol, derivative's symbol, lot, strike step.
     fn index_products(&self, indices: &[(&str, &str, u32, f64)], weekday: Weekday) -> Vec<Product> {
         let find = |symbol: &str| self.listings.iter().position(|listing| listing.tradingsymbol == symbol);
-        let listed = indices.iter().enumerate().filter_map(|(rank, index)| Some((rank, find(index.0)?, index)));
+        let listed =
+            indices.iter().enumerate().filter_map(|(rank, index)| Some((rank, find(index.0)?, index)));
         listed
             .map(|(rank, place, &(_, symbol, lot_size, strike_step))| Product {
                 symbol: symbol.to_owned(),

@@ -91,10 +91,10 @@ pub(super) const SHARES: [(u32, &str, &str, f64); 56] = [
 /// Symbol and name of the `number`th invented company; all differ.
 pub(super) fn invented(number: usize) -> (String, String) {
     const FIRST: [&str; 40] = [
-        "ARAV", "BHAV", "CHAND", "DEV", "EKTA", "GANG", "HIM", "INDR", "JAY", "KALP", "LAKSH", "MANG", "NARM", "OMK",
-        "PRAG", "RAJ", "SAGAR", "TAPT", "UDAY", "VIND", "AMAR", "BRAHM", "CHETAN", "DHAN", "GODA", "HARI", "ISHAN",
-        "KAVERI", "MALAB", "NEEL", "PADMA", "RATNA", "SHAKTI", "TUNGA", "UTTAM", "VAIGAI", "YAMUN", "ZEN", "SURYA",
-        "KONK",
+        "ARAV", "BHAV", "CHAND", "DEV", "EKTA", "GANG", "HIM", "INDR", "JAY", "KALP", "LAKSH", "MANG",
+        "NARM", "OMK", "PRAG", "RAJ", "SAGAR", "TAPT", "UDAY", "VIND", "AMAR", "BRAHM", "CHETAN", "DHAN",
+        "GODA", "HARI", "ISHAN", "KAVERI", "MALAB", "NEEL", "PADMA", "RATNA", "SHAKTI", "TUNGA", "UTTAM",
+        "VAIGAI", "YAMUN", "ZEN", "SURYA", "KONK",
     ];
     const SECOND: [(&str, &str); 25] = [
         ("TECH", "TECHNOLOGIES"),

@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Takes messages in until the connection ends.
-    pub(crate) async fn to_end(&mut self) -> Ended {
+    pub(crate) async fn ended(&mut self) -> Ended {
         loop {
             if let Some(ended) = self.next().await {
                 return ended;
@@ -101,7 +101,7 @@ pub(crate) fn packets_of(frame: &[u8]) -> Vec<Packet> {
     decode(frame)
         .map(|item| match item.unwrap() {
             tickhouse_decode::Item::Packet { packet, .. } => packet,
-            other => panic!("{other:?}"),
+            unknown @ tickhouse_decode::Item::Unknown { .. } => panic!("{unknown:?}"),
         })
         .collect()
 }
