@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tickhouse_model::{FrameId, RecordKind, SocketId, Timestamp};
 
-/// Bytes asked of a file at once.
-const READ_BYTES: usize = 256 << 10;
+/// Bytes asked of a file at once when following its end, and when catching up: asking for much more than there is costs a
+/// fresh, zeroed buffer for each batch of live records.
+const LEAST_READ_BYTES: usize = 16 << 10;
+const MOST_READ_BYTES: usize = 256 << 10;
 /// How often a reader at the end looks for segments whose number does not follow, after pruning underneath it.
 const LIST_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,8 @@ pub struct JournalReader {
     current: Option<Open>,
     /// Read and not yet handed out.
     buffer: BytesMut,
+    /// Bytes to ask for next: twice what the last read gave.
+    ask: usize,
     listed_at: Option<Instant>,
     damaged_bytes: u64,
 }
@@ -73,6 +77,7 @@ impl JournalReader {
             after,
             current: None,
             buffer: BytesMut::new(),
+            ask: MOST_READ_BYTES,
             listed_at: None,
             damaged_bytes: 0,
         };
@@ -210,13 +215,13 @@ impl JournalReader {
         let Some(open) = &mut self.current else { return Ok(false) };
         while self.buffer.len() < needed {
             let filled = self.buffer.len();
-            let ask = READ_BYTES.max((needed - filled).min(READ_BYTES * 4));
+            let ask = self.ask.max((needed - filled).min(MOST_READ_BYTES * 4));
             self.buffer.resize(filled + ask, 0);
             let read = open.file.read(&mut self.buffer[filled..]);
             self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => return Ok(false),
-                Ok(_) => {}
+                Ok(count) => self.ask = (count * 2).clamp(LEAST_READ_BYTES, MOST_READ_BYTES),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(JournalError::io("reading", &open.path)(error)),
             }

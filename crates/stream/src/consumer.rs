@@ -7,7 +7,8 @@
 //! on would skip them for ever. So [`Consumer::read`] notes *before* each read that its outcome is not known and, unless
 //! the answer came, reads the pending entries after the last one it handed out before it asks for new ones. Ids rise in
 //! the order of delivery, so nothing is handed out twice in the life of a `Consumer`, except after
-//! [`Consumer::ensure_group`] or [`Consumer::seek`] put the group back.
+//! [`Consumer::ensure_group`] or [`Consumer::seek`] put the group back, or when Redis came back without its latest seconds: it
+//! then delivers again what it forgot having delivered. A caller that drops ids at or below its last one is safe in all cases.
 //!
 //! One consumer of a group reads a stream at a time: see [`Lease`](crate::Lease). A name that stays the same across
 //! restarts finds its pending entries again; those of another name are taken over with [`Consumer::take_over`].

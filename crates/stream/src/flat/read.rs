@@ -249,10 +249,14 @@ fn has_offset(text: &str) -> bool {
     text.get(10..).is_some_and(|time| time.contains(['+', '-', 'Z', 'z', '[']))
 }
 
-/// Seconds until the year 5138, milliseconds from 1973, and so on.
+/// Seconds until the year 5138, milliseconds from 1973, and so on; 0 is none, as on Kite's wire. What would be a time before
+/// March 1973 is something else, a time of day perhaps.
 fn unix_time(number: i64) -> Option<Timestamp> {
     const TENS_OF_YEARS: i64 = 100_000_000_000;
-    if number < 0 {
+    if number == 0 {
+        return Some(Timestamp::NONE);
+    }
+    if number < 100_000_000 {
         return None;
     }
     let scale = match number {

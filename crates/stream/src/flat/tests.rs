@@ -95,6 +95,7 @@ fn an_error_names_its_field() {
         ("timestamp", "2026-13-01T00:00:00"),
         ("timestamp", "2026-11-20T09:15:00+99:99"),
         ("timestamp", "-5"),
+        ("timestamp", "91500"),
         ("expiry", "26NOV"),
         ("session_type", "lunch"),
         ("data_quality", "good"),
