@@ -28,6 +28,7 @@ mod builder;
 mod calendar;
 mod kite_csv;
 mod market;
+mod python_json;
 mod read;
 mod rules;
 mod session;

@@ -4,13 +4,14 @@
 //! time is in memory, whatever the file's size.
 
 use crate::kite_csv::{MAX_FILE, days, maybe_gzipped};
+use crate::python_json::PythonJson;
 use crate::read::{ReadError, ReadReport};
 use crate::{MAX_TEXT_LEN, TableFull};
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use tickhouse_model::{Instrument, InstrumentKind, Token};
 
 /// Reads a token look-up entry by entry; `add` says whether an instrument of the same token was there before.
@@ -18,7 +19,7 @@ use tickhouse_model::{Instrument, InstrumentKind, Token};
 /// Fields read: `symbol`, `tradingsymbol` (else what follows the colon of `key`, as in `NSE:INFY`; else `symbol`; else
 /// `name`), `name`, `exchange` (else the token's segment), `segment`, `instrument_type`, `sector`, `asset_class`, `expiry`,
 /// `strike` or `strike_price`, `tick_size`, `lot_size`. Others are passed over, and a value of an unexpected type counts
-/// as absent.
+/// as absent, `NaN` included, which Python writes though it is no JSON.
 ///
 /// # Errors
 /// When the reader fails, the text is not a JSON object or is cut off, or `add` refuses. An entry whose key is no token or
@@ -30,7 +31,8 @@ pub fn read_token_lookup(
     let reader = maybe_gzipped(reader).map_err(|source| ReadError::Io { line: 0, source })?;
     let mut report = ReadReport::default();
     let mut full = None;
-    let mut json = serde_json::Deserializer::from_reader(reader.take(MAX_FILE));
+    let reader = BufReader::new(PythonJson::new(reader.take(MAX_FILE)));
+    let mut json = serde_json::Deserializer::from_reader(reader);
     let read = Entries { report: &mut report, add, full: &mut full }
         .deserialize(&mut json)
         .and_then(|()| json.end());
@@ -214,7 +216,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 }
 
-/// A text, a number, or anything else, which counts as absent.
+/// A text, a number, or anything else, which counts as absent, `NaN` included, which Python writes though it is no JSON.
 enum Scalar {
     Text(String),
     Number(f64),

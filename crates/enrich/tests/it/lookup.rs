@@ -35,7 +35,7 @@ fn what_is_missing_is_found_elsewhere_or_empty() {
             "408065": {"key": "NSE:INFY", "name": "INFOSYS", "exchange": "NSE", "instrument_type": "EQ",
                        "segment": "NSE", "sector": null, "expiry": "nan", "strike": null},
             "256265": {"symbol": "NIFTY 50", "exchange": "NSE", "instrument_type": "EQ", "segment": "NSE"},
-            "779521": {"symbol": "SBIN", "sector": "Banks", "asset_class": "equity"},
+            "779521": {"symbol": "SBIN", "sector": "Banks", "asset_class": "equity", "expiry": NaN, "strike": NaN},
             " 738561": {"name": "RELIANCE", "lot_size": "1", "expiry": 20260101, "strike": -3}
         }"#,
     )
