@@ -106,13 +106,13 @@ impl<'a> Connection<'a> {
                 () = &mut timer => None,
             };
             let now = Instant::now();
-            match event {
-                Some(message) => {
-                    if let Some(end) = self.receive(message, now).await? {
-                        return Ok(end);
-                    }
+            if let Some(message) = event {
+                if let Some(end) = self.receive(message, now).await? {
+                    return Ok(end);
                 }
-                None => self.adjust(control).await?,
+            } else {
+                self.adjust(control).await?;
+                timer.as_mut().reset(self.look_at);
             }
             if now >= self.look_at {
                 if let Some(end) = self.look(now).await? {
@@ -170,8 +170,9 @@ impl<'a> Connection<'a> {
             self.active.insert(token, mode);
             self.awaiting.expect(token, mode);
         }
-        let now = Instant::now();
-        self.snapshots_due = Some((now + self.shared.setup.options.snapshot_within, at));
+        let due = Instant::now() + self.shared.setup.options.snapshot_within;
+        self.snapshots_due = Some((due, at));
+        self.look_at = self.look_at.min(due);
         self.count_subscriptions();
         tracing::debug!(
             socket = self.shared.setup.socket,
