@@ -98,6 +98,9 @@ async fn a_loaders_wish_for_a_resend_is_granted() {
     assert_eq!(feed.handle.status().resends, 1);
     let marks = control.marks().await.unwrap();
     assert_eq!(marks["kite-1/2"], feed.id(0), "a crash now would begin no later than the wish");
+    // a wish above the mark brings what follows the wish, not the mark
+    control.request_resend(STREAM, feed.id(450)).await.unwrap();
+    eventually("only the rest", async || redis.run::<u64>(&format!("XLEN {STREAM}")).await == 60).await;
     feed.end().await;
 }
 
