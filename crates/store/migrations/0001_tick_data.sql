@@ -2,7 +2,7 @@
 -- Codecs were chosen by measurement: docs/schema-codecs.md.
 CREATE TABLE IF NOT EXISTS tick_data
 (
-    instrument_token UInt32 CODEC(Delta, ZSTD(1)),
+    instrument_token UInt32 CODEC(ZSTD(1)),
     symbol LowCardinality(String) CODEC(ZSTD(1)),
     exchange LowCardinality(String) CODEC(ZSTD(1)),
     -- when the recorder received it; partitions and order follow this one
@@ -12,39 +12,39 @@ CREATE TABLE IF NOT EXISTS tick_data
 
     last_price Float64 CODEC(Delta, ZSTD(1)),
     -- of the day, not of the tick; close_price is the previous session's
-    open_price Float64 CODEC(Delta, ZSTD(1)),
-    high_price Float64 CODEC(Delta, ZSTD(1)),
-    low_price Float64 CODEC(Delta, ZSTD(1)),
-    close_price Float64 CODEC(Delta, ZSTD(1)),
+    open_price Float64 CODEC(ZSTD(1)),
+    high_price Float64 CODEC(ZSTD(1)),
+    low_price Float64 CODEC(ZSTD(1)),
+    close_price Float64 CODEC(ZSTD(1)),
     average_traded_price Float64 CODEC(Delta, ZSTD(1)),
 
     -- the day's running total
     volume UInt64 CODEC(Delta, ZSTD(1)),
     last_traded_quantity UInt32 CODEC(ZSTD(1)),
-    total_buy_quantity UInt64 CODEC(Delta, ZSTD(1)),
-    total_sell_quantity UInt64 CODEC(Delta, ZSTD(1)),
-    open_interest UInt64 CODEC(Delta, ZSTD(1)),
-    oi_day_high UInt64 CODEC(Delta, ZSTD(1)),
-    oi_day_low UInt64 CODEC(Delta, ZSTD(1)),
+    total_buy_quantity UInt64 CODEC(Delta, ZSTD(3)),
+    total_sell_quantity UInt64 CODEC(Delta, ZSTD(3)),
+    open_interest UInt64 CODEC(ZSTD(1)),
+    oi_day_high UInt64 CODEC(ZSTD(1)),
+    oi_day_low UInt64 CODEC(ZSTD(1)),
 
-    bid_1_price Float64 CODEC(Delta, ZSTD(1)), bid_1_quantity UInt32 CODEC(ZSTD(1)), bid_1_orders UInt16 CODEC(ZSTD(1)),
-    bid_2_price Float64 CODEC(Delta, ZSTD(1)), bid_2_quantity UInt32 CODEC(ZSTD(1)), bid_2_orders UInt16 CODEC(ZSTD(1)),
-    bid_3_price Float64 CODEC(Delta, ZSTD(1)), bid_3_quantity UInt32 CODEC(ZSTD(1)), bid_3_orders UInt16 CODEC(ZSTD(1)),
-    bid_4_price Float64 CODEC(Delta, ZSTD(1)), bid_4_quantity UInt32 CODEC(ZSTD(1)), bid_4_orders UInt16 CODEC(ZSTD(1)),
-    bid_5_price Float64 CODEC(Delta, ZSTD(1)), bid_5_quantity UInt32 CODEC(ZSTD(1)), bid_5_orders UInt16 CODEC(ZSTD(1)),
+    bid_1_price Float64 CODEC(Delta, ZSTD(1)), bid_1_quantity UInt32 CODEC(ZSTD(1)), bid_1_orders UInt16 CODEC(T64, ZSTD(1)),
+    bid_2_price Float64 CODEC(Delta, ZSTD(1)), bid_2_quantity UInt32 CODEC(ZSTD(1)), bid_2_orders UInt16 CODEC(T64, ZSTD(1)),
+    bid_3_price Float64 CODEC(Delta, ZSTD(1)), bid_3_quantity UInt32 CODEC(ZSTD(1)), bid_3_orders UInt16 CODEC(T64, ZSTD(1)),
+    bid_4_price Float64 CODEC(Delta, ZSTD(1)), bid_4_quantity UInt32 CODEC(ZSTD(1)), bid_4_orders UInt16 CODEC(T64, ZSTD(1)),
+    bid_5_price Float64 CODEC(Delta, ZSTD(1)), bid_5_quantity UInt32 CODEC(ZSTD(1)), bid_5_orders UInt16 CODEC(T64, ZSTD(1)),
 
-    ask_1_price Float64 CODEC(Delta, ZSTD(1)), ask_1_quantity UInt32 CODEC(ZSTD(1)), ask_1_orders UInt16 CODEC(ZSTD(1)),
-    ask_2_price Float64 CODEC(Delta, ZSTD(1)), ask_2_quantity UInt32 CODEC(ZSTD(1)), ask_2_orders UInt16 CODEC(ZSTD(1)),
-    ask_3_price Float64 CODEC(Delta, ZSTD(1)), ask_3_quantity UInt32 CODEC(ZSTD(1)), ask_3_orders UInt16 CODEC(ZSTD(1)),
-    ask_4_price Float64 CODEC(Delta, ZSTD(1)), ask_4_quantity UInt32 CODEC(ZSTD(1)), ask_4_orders UInt16 CODEC(ZSTD(1)),
-    ask_5_price Float64 CODEC(Delta, ZSTD(1)), ask_5_quantity UInt32 CODEC(ZSTD(1)), ask_5_orders UInt16 CODEC(ZSTD(1)),
+    ask_1_price Float64 CODEC(Delta, ZSTD(1)), ask_1_quantity UInt32 CODEC(ZSTD(1)), ask_1_orders UInt16 CODEC(T64, ZSTD(1)),
+    ask_2_price Float64 CODEC(Delta, ZSTD(1)), ask_2_quantity UInt32 CODEC(ZSTD(1)), ask_2_orders UInt16 CODEC(T64, ZSTD(1)),
+    ask_3_price Float64 CODEC(Delta, ZSTD(1)), ask_3_quantity UInt32 CODEC(ZSTD(1)), ask_3_orders UInt16 CODEC(T64, ZSTD(1)),
+    ask_4_price Float64 CODEC(Delta, ZSTD(1)), ask_4_quantity UInt32 CODEC(ZSTD(1)), ask_4_orders UInt16 CODEC(T64, ZSTD(1)),
+    ask_5_price Float64 CODEC(Delta, ZSTD(1)), ask_5_quantity UInt32 CODEC(ZSTD(1)), ask_5_orders UInt16 CODEC(T64, ZSTD(1)),
 
     packet_type LowCardinality(String) CODEC(ZSTD(1)),
     session_type Enum8('pre_market' = 1, 'regular' = 2, 'post_market' = 3, 'closed' = 4) CODEC(ZSTD(1)),
     data_quality Enum8('raw' = 1, 'enriched' = 2, 'corrected' = 3) CODEC(ZSTD(1)),
 
-    processed_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(DoubleDelta, ZSTD(1)),
-    batch_id UUID CODEC(Delta(8), ZSTD(1)),
+    processed_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(ZSTD(3)),
+    batch_id UUID CODEC(ZSTD(3)),
 
     date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
     hour UInt8 DEFAULT toHour(timestamp) CODEC(ZSTD(1)),
@@ -67,9 +67,9 @@ CREATE TABLE IF NOT EXISTS tick_data
 
     -- identity: which packet of which record; for a flat entry the stream, its epoch and the halves of its entry id
     recorder LowCardinality(String) CODEC(ZSTD(1)),
-    session UInt64 CODEC(Delta, ZSTD(1)),
+    session UInt64 CODEC(ZSTD(1)),
     socket UInt16 CODEC(ZSTD(1)),
-    sequence UInt64 CODEC(Delta, ZSTD(1)),
+    sequence UInt64 CODEC(Delta, ZSTD(3)),
     packet_index UInt16 CODEC(ZSTD(1)),
     stream LowCardinality(String) CODEC(ZSTD(1)),
     epoch UInt32 CODEC(ZSTD(1)),

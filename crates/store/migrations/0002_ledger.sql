@@ -88,7 +88,8 @@ CREATE TABLE IF NOT EXISTS loader_seals
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(written_at)
 ORDER BY (loader, fence, number)
-SETTINGS non_replicated_deduplication_window = 1000;
+-- a power cut that takes a seal and leaves its rows would make them twice, so this small table is synced
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Up to which entry each origin is stored: the highest end of its stored ranges, kept small by merging.
 CREATE TABLE IF NOT EXISTS loader_marks

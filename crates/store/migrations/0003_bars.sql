@@ -8,9 +8,11 @@ CREATE TABLE IF NOT EXISTS tick_data_1min_state
     instrument_token UInt32 CODEC(Delta, ZSTD(1)),
     date Date CODEC(ZSTD(1)),
     minute DateTime('Asia/Kolkata') CODEC(DoubleDelta, ZSTD(1)),
-    -- the first and last price with what orders them: time used, receive time, session, sequence, packet index
-    first SimpleAggregateFunction(min, Tuple(DateTime64(3, 'Asia/Kolkata'), DateTime64(3, 'Asia/Kolkata'), UInt64, UInt64, UInt16, Float64)) CODEC(ZSTD(1)),
-    last SimpleAggregateFunction(max, Tuple(DateTime64(3, 'Asia/Kolkata'), DateTime64(3, 'Asia/Kolkata'), UInt64, UInt64, UInt16, Float64)) CODEC(ZSTD(1)),
+    -- the first and last price with what orders them in one number, from the highest bit down: time used and receive time (42
+    -- bits of milliseconds each), session, sequence (42 each), packet index (16), the price's bits (64). As tuples the same
+    -- states cost several times the time: an aggregate over a number is a comparison, one over a tuple allocates
+    first SimpleAggregateFunction(min, UInt256) CODEC(ZSTD(1)),
+    last SimpleAggregateFunction(max, UInt256) CODEC(ZSTD(1)),
     high SimpleAggregateFunction(max, Float64) CODEC(ZSTD(1)),
     low SimpleAggregateFunction(min, Float64) CODEC(ZSTD(1)),
     -- the day's running total, highest and lowest seen in the minute; lowest is 2^64 - 1 where no packet carried one, and 0
@@ -18,7 +20,7 @@ CREATE TABLE IF NOT EXISTS tick_data_1min_state
     total_high SimpleAggregateFunction(max, UInt64) CODEC(ZSTD(1)),
     total_low SimpleAggregateFunction(min, UInt64) CODEC(ZSTD(1)),
     -- ordered like `last`, of packets that carry it
-    last_open_interest SimpleAggregateFunction(max, Tuple(DateTime64(3, 'Asia/Kolkata'), DateTime64(3, 'Asia/Kolkata'), UInt64, UInt64, UInt16, UInt64)) CODEC(ZSTD(1)),
+    last_open_interest SimpleAggregateFunction(max, UInt256) CODEC(ZSTD(1)),
     -- a sum: the one state that a repeat spoils and a lost view insert leaves short; mended by a signed correction
     ticks SimpleAggregateFunction(sum, Int64) CODEC(ZSTD(1)),
     -- a gap of the feed began or ended in this minute
@@ -35,25 +37,26 @@ SELECT
     instrument_token,
     toDate(used) AS date,
     toStartOfMinute(used) AS minute,
-    min(if(snapshot, (toDateTime64('2299-12-31 00:00:00', 3, 'Asia/Kolkata'), timestamp, session, sequence, packet_index, last_price),
-        (used, timestamp, session, sequence, packet_index, last_price))) AS first,
-    max(if(snapshot, (toDateTime64(0, 3, 'Asia/Kolkata'), timestamp, session, sequence, packet_index, last_price),
-        (used, timestamp, session, sequence, packet_index, last_price))) AS last,
+    min(if(snapshot, bitNot(toUInt256(0)), bitOr(place, toUInt256(reinterpretAsUInt64(last_price))))) AS first,
+    max(if(snapshot, toUInt256(0), bitOr(place, toUInt256(reinterpretAsUInt64(last_price))))) AS last,
     max(if(snapshot, -inf, last_price)) AS high,
     min(if(snapshot, inf, last_price)) AS low,
     max(if(carries_total, volume, 0)) AS total_high,
     min(multiIf(NOT carries_total, 18446744073709551615, volume = last_traded_quantity, 0, volume)) AS total_low,
-    max(if(carries_open_interest, (used, timestamp, session, sequence, packet_index, open_interest),
-        (toDateTime64(0, 3, 'Asia/Kolkata'), timestamp, session, sequence, packet_index, toUInt64(0)))) AS last_open_interest,
+    max(if(carries_open_interest, bitOr(place, toUInt256(open_interest)), toUInt256(0))) AS last_open_interest,
     toInt64(countIf(NOT snapshot)) AS ticks,
     toUInt8(0) AS gap
 FROM
 (
     SELECT
-        instrument_token, timestamp, session, sequence, packet_index, last_price, volume, last_traded_quantity,
-        open_interest, snapshot,
+        instrument_token, last_price, volume, last_traded_quantity, open_interest, snapshot,
         if(snapshot OR abs(toUnixTimestamp64Milli(exchange_timestamp) - toUnixTimestamp64Milli(timestamp)) <= 600000,
             exchange_timestamp, timestamp) AS used,
+        bitShiftLeft(toUInt256(toUnixTimestamp64Milli(used)), 206)
+            + bitShiftLeft(toUInt256(toUnixTimestamp64Milli(timestamp)), 164)
+            + bitShiftLeft(toUInt256(bitAnd(session, 4398046511103)), 122)
+            + bitShiftLeft(toUInt256(bitAnd(sequence, 4398046511103)), 80)
+            + bitShiftLeft(toUInt256(packet_index), 64) AS place,
         -- a flat entry may have any type and leave any field out
         if(stream = '', packet_type IN ('quote', 'full'), volume > 0) AS carries_total,
         if(stream = '', packet_type = 'full', open_interest > 0) AND NOT snapshot AS carries_open_interest
@@ -73,13 +76,13 @@ SELECT
     instrument_token,
     toDate(edge) AS date,
     toStartOfMinute(edge) AS minute,
-    (toDateTime64('2299-12-31 00:00:00', 3, 'Asia/Kolkata'), edge, toUInt64(0), toUInt64(0), toUInt16(0), toFloat64(0)) AS first,
-    (toDateTime64(0, 3, 'Asia/Kolkata'), edge, toUInt64(0), toUInt64(0), toUInt16(0), toFloat64(0)) AS last,
+    bitNot(toUInt256(0)) AS first,
+    toUInt256(0) AS last,
     -inf AS high,
     inf AS low,
     toUInt64(0) AS total_high,
     18446744073709551615 AS total_low,
-    (toDateTime64(0, 3, 'Asia/Kolkata'), edge, toUInt64(0), toUInt64(0), toUInt16(0), toUInt64(0)) AS last_open_interest,
+    toUInt256(0) AS last_open_interest,
     toInt64(0) AS ticks,
     toUInt8(1) AS gap
 FROM
@@ -98,12 +101,12 @@ SELECT
     instrument_token,
     minute AS timestamp,
     date,
-    tupleElement(first, 6) AS open,
+    reinterpretAsFloat64(toUInt64(bitAnd(first, 18446744073709551615))) AS open,
     high,
     low,
-    tupleElement(last, 6) AS last_price,
+    reinterpretAsFloat64(toUInt64(bitAnd(last, 18446744073709551615))) AS last_price,
     if(total_low = 18446744073709551615, 0, greatest(total_high, baseline) - baseline) AS volume,
-    tupleElement(day_open_interest, 6) AS open_interest,
+    toUInt64(bitAnd(day_open_interest, 18446744073709551615)) AS open_interest,
     toUInt64(ticks) AS tick_count,
     toUInt8((has_previous OR total_low = 0 OR (total_low = 18446744073709551615 AND previous_minute > 0))
         AND last_gap <= previous_minute) AS complete

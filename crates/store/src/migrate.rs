@@ -35,8 +35,12 @@ pub const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The tables that a retention applies to, with the column it counts from.
-const RETAINED: &[(&str, &str)] =
-    &[("tick_data", "date"), ("tick_data_1min_state", "date"), ("indices_data", "date"), ("news_data", "date")];
+const RETAINED: &[(&str, &str)] = &[
+    ("tick_data", "date"),
+    ("tick_data_1min_state", "date"),
+    ("indices_data", "date"),
+    ("news_data", "date"),
+];
 
 /// How the tick tables are cut into partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +100,9 @@ impl Migration {
 
     /// FNV-1a of the text: stable over versions.
     fn checksum(&self) -> u64 {
-        self.sql.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        self.sql
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 }
 
@@ -137,7 +141,9 @@ pub async fn migrate(store: &Store, options: SchemaOptions, dry_run: bool) -> Re
     let applied = applied(store).await?;
     report.present = applied.len() as u32;
     check(&applied)?;
-    for migration in MIGRATIONS.iter().filter(|migration| applied.iter().all(|done| done.number != migration.number)) {
+    for migration in
+        MIGRATIONS.iter().filter(|migration| applied.iter().all(|done| done.number != migration.number))
+    {
         if !dry_run {
             apply(store, migration, options.partitioning).await?;
         }
@@ -153,7 +159,11 @@ async fn prepare(store: &Store) -> Result<(), StoreError> {
     let sql = format!("CREATE DATABASE IF NOT EXISTS `{}`", database.replace('`', ""));
     // the database of the connection has to exist, so this one is made from another
     let outside = store.client().clone().with_database("system");
-    outside.query_raw(&sql).execute().await.map_err(|source| StoreError::query("make the database", source))?;
+    outside
+        .query_raw(&sql)
+        .execute()
+        .await
+        .map_err(|source| StoreError::query("make the database", source))?;
     let sql = "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, checksum UInt64, \
                applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree(applied_at) ORDER BY number";
     let table = store.client().query_raw(sql).execute().await;
@@ -219,11 +229,19 @@ async fn apply(store: &Store, migration: &Migration, partitioning: Partitioning)
 /// The definition of a table, empty where there is none.
 async fn definition(store: &Store, table: &str) -> Result<String, StoreError> {
     let sql = "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?";
-    let rows = store.client().query(sql).bind(&store.options().database).bind(table).fetch_optional::<String>().await;
-    Ok(rows.map_err(|source| StoreError::query("read a table's definition", source))?.unwrap_or_default())
+    // at a dry run the database may not be there
+    let outside = store.client().clone().with_database("system");
+    let query = outside.query(sql).bind(&store.options().database).bind(table);
+    let engine = query.fetch_optional::<String>().await;
+    Ok(engine.map_err(|source| StoreError::query("read a table's definition", source))?.unwrap_or_default())
 }
 
-async fn retain(store: &Store, days: Option<u32>, dry_run: bool, report: &mut Report) -> Result<(), StoreError> {
+async fn retain(
+    store: &Store,
+    days: Option<u32>,
+    dry_run: bool,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     for (table, column) in RETAINED {
         let engine = definition(store, table).await?;
         let has = engine.contains(" TTL ");
@@ -245,11 +263,16 @@ async fn retain(store: &Store, days: Option<u32>, dry_run: bool, report: &mut Re
     Ok(())
 }
 
-async fn note_partitioning(store: &Store, wanted: Partitioning, report: &mut Report) -> Result<(), StoreError> {
+async fn note_partitioning(
+    store: &Store,
+    wanted: Partitioning,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     let engine = definition(store, "tick_data").await?;
     if !engine.is_empty() && !engine.contains(&format!("PARTITION BY {} ORDER BY", wanted.key())) {
         report.notes.push(
-            "tick_data keeps the partitions it was made with: export, drop and import it to change them".to_owned(),
+            "tick_data keeps the partitions it was made with: export, drop and import it to change them"
+                .to_owned(),
         );
     }
     Ok(())
@@ -272,7 +295,8 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_and_comments_are_left_out() {
-        let found: Vec<String> = statements("-- a; b;\nSELECT 1,\n  -- c\n  ';x';\n\nSELECT 2\n-- end\n;\n").collect();
+        let found: Vec<String> =
+            statements("-- a; b;\nSELECT 1,\n  -- c\n  ';x';\n\nSELECT 2\n-- end\n;\n").collect();
         assert_eq!(found, ["SELECT 1,\n  ';x'", "SELECT 2"]);
     }
 

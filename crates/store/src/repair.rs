@@ -22,7 +22,11 @@ impl Store {
     ///
     /// # Errors
     /// When a statement fails; call it again.
-    pub async fn repair_batch(&self, batch_id: Uuid, partitions: &[(Partition, u32)]) -> Result<(), StoreError> {
+    pub async fn repair_batch(
+        &self,
+        batch_id: Uuid,
+        partitions: &[(Partition, u32)],
+    ) -> Result<(), StoreError> {
         for (partition, _) in partitions {
             let date = tickhouse_model::IstDateTime {
                 days_since_epoch: i32::from(partition.date),
@@ -38,7 +42,12 @@ impl Store {
 
     async fn repair(&self, doing: &'static str, sql: &str) -> Result<(), StoreError> {
         // a repeat of the same correction is wanted, not refused as a duplicate
-        let done = self.insert_client().clone().with_setting("deduplicate_insert", "disable").query_raw(sql).execute();
+        let done = self
+            .insert_client()
+            .clone()
+            .with_setting("deduplicate_insert", "disable")
+            .query_raw(sql)
+            .execute();
         done.await.map_err(|source| StoreError::query(doing, source))
     }
 }
@@ -46,7 +55,8 @@ impl Store {
 /// The states of every minute that the rows touch, from all of its ticks, with the count as a difference.
 fn bars(rows: &str) -> String {
     let states = section("bar states");
-    let touched = states.replace("FROM tick_data\n", &format!("FROM (SELECT * FROM tick_data WHERE {rows})\n"));
+    let touched =
+        states.replace("FROM tick_data\n", &format!("FROM (SELECT * FROM tick_data WHERE {rows})\n"));
     let within = format!(
         "instrument_token IN (SELECT instrument_token FROM touched) \
          AND date BETWEEN (SELECT min(date) - 1 FROM touched) AND (SELECT max(date) + 1 FROM touched) \
@@ -76,6 +86,8 @@ fn index_values(rows: &str, batch_id: Uuid) -> String {
              WHERE batch_id = '{batch_id}' AND {rows}) = 0)\n"
         ),
     );
-    format!("INSERT INTO indices_data (instrument_token, symbol, timestamp, last_price, net_change, percent_change, \
-             open, high, low, close, volume, date, hour, batch_id) {values}")
+    format!(
+        "INSERT INTO indices_data (instrument_token, symbol, timestamp, last_price, net_change, percent_change, \
+             open, high, low, close, volume, date, hour, batch_id) {values}"
+    )
 }

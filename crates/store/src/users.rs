@@ -7,7 +7,11 @@ use crate::{Store, StoreError};
 ///
 /// # Errors
 /// When the user of this store may not make users: the server's log names the missing grant.
-pub async fn create_users(store: &Store, writer_password: &str, reader_password: &str) -> Result<(), StoreError> {
+pub async fn create_users(
+    store: &Store,
+    writer_password: &str,
+    reader_password: &str,
+) -> Result<(), StoreError> {
     for sql in user_statements(&store.options().database, writer_password, reader_password) {
         // the statement holds a password: the error names only what it was for
         let done = store.client().query_raw(&sql).execute().await;
@@ -25,11 +29,17 @@ fn user_statements(database: &str, writer_password: &str, reader_password: &str)
     ];
     let users = [
         ("tickhouse_writer", writer_password, format!("ALL ON {database}.*"), ""),
-        ("tickhouse_reader", reader_password, format!("SELECT ON {database}.*"), " SETTINGS PROFILE 'tickhouse_read_only'"),
+        (
+            "tickhouse_reader",
+            reader_password,
+            format!("SELECT ON {database}.*"),
+            " SETTINGS PROFILE 'tickhouse_read_only'",
+        ),
     ];
     for (name, password, grant, profile) in users {
         let secret = format!("IDENTIFIED WITH sha256_password BY '{}'", quoted(password));
-        statements.push(format!("CREATE USER IF NOT EXISTS {name} {secret} DEFAULT DATABASE {database}{profile}"));
+        statements
+            .push(format!("CREATE USER IF NOT EXISTS {name} {secret} DEFAULT DATABASE {database}{profile}"));
         statements.push(format!("ALTER USER {name} {secret}"));
         statements.push(format!("GRANT {grant} TO {name}"));
         statements.push(format!("GRANT SELECT ON system.* TO {name}"));

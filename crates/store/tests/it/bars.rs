@@ -1,33 +1,26 @@
 //! `tick_data_1min` against brute force: every tick of a day sorted in memory, bar by bar.
 
 use crate::{ask, insert, run, store, tick};
-use proptest::test_runner::{RngAlgorithm, TestRng};
-use rand_like::Dice;
 use std::collections::{BTreeMap, BTreeSet};
 use tickhouse_model::{FrameId, Gap, GapCause, IST_OFFSET_SECONDS, Timestamp, Token};
 use tickhouse_store::{Deduplicate, InsertId, LedgerColumns, Origin, Partition, Store, Tick, TickIdentity};
 use uuid::Uuid;
 
-/// A die with a seed.
-mod rand_like {
-    use super::{RngAlgorithm, TestRng};
-    use proptest::prelude::RngCore;
+/// A die with a seed: SplitMix64.
+struct Dice(u64);
 
-    pub(crate) struct Dice(TestRng);
+impl Dice {
+    /// 0 to `below` - 1.
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
 
-    impl Dice {
-        pub(crate) fn new(seed: u8) -> Self {
-            Self(TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]))
-        }
-
-        /// 0 to `below` - 1.
-        pub(crate) fn roll(&mut self, below: u64) -> u64 {
-            self.0.next_u64() % below
-        }
-
-        pub(crate) fn percent(&mut self, chance: u64) -> bool {
-            self.roll(100) < chance
-        }
+    fn percent(&mut self, chance: u64) -> bool {
+        self.roll(100) < chance
     }
 }
 
@@ -214,7 +207,7 @@ fn assert_same(found: &Bars, expected: &Bars, what: &str) {
 #[tokio::test]
 async fn bars_are_what_brute_force_makes_of_the_ticks() {
     let store = store("bars").await;
-    let mut dice = Dice::new(7);
+    let mut dice = Dice(7);
     let mut ticks = Vec::new();
     for (day, opening) in DAYS.into_iter().enumerate() {
         ticks.extend(ticks_of_a_day(&mut dice, opening, day as u64 + 1));
@@ -270,7 +263,7 @@ async fn bars_are_what_brute_force_makes_of_the_ticks() {
 #[tokio::test]
 async fn a_batch_without_its_bars_and_one_that_came_twice_are_mended() {
     let store = store("mended").await;
-    let mut dice = Dice::new(9);
+    let mut dice = Dice(9);
     let mut ticks = ticks_of_a_day(&mut dice, DAYS[0], 1);
     ticks.truncate(20_000);
     let mut lost = Vec::new();
@@ -326,7 +319,7 @@ async fn a_batch_without_its_bars_and_one_that_came_twice_are_mended() {
 #[tokio::test]
 async fn a_bar_is_found_by_date_and_instrument_without_reading_the_rest() {
     let store = store("pushdown").await;
-    let mut dice = Dice::new(3);
+    let mut dice = Dice(3);
     for opening in DAYS {
         let ticks = ticks_of_a_day(&mut dice, opening, 1);
         insert(&store, Uuid::from_u128(opening as u128), &ticks[..5_000], Deduplicate::ByToken).await;
