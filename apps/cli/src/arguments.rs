@@ -1,6 +1,9 @@
 //! What can be typed.
 
-use crate::commands::{clickhouse, completions, decode, doctor, redis, sql, supervise};
+use crate::commands::{
+    clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, sim, sql, status, supervise,
+    up,
+};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -51,6 +54,20 @@ pub(crate) struct Common {
 /// The commands, in the order in which one meets them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The whole system against a simulated exchange: no account needed
+    Demo(demo::Demo),
+    /// The whole system: embedded or external ClickHouse and Redis, recorder, loader
+    Up(up::Up),
+    /// Sockets to journal to Redis streams
+    Record(record::Record),
+    /// Redis streams to ClickHouse
+    Load(load::Load),
+    /// An exchange on localhost that speaks Kite's WebSocket and REST
+    Sim(sim::Sim),
+    /// Create or upgrade the schema
+    Migrate(migrate::Migrate),
+    /// What runs here, how fast and how far behind
+    Status(status::Status),
     /// Ask ClickHouse, or insert from standard input
     Sql(sql::Sql),
     /// Explain a captured Kite message as JSON

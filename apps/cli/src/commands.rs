@@ -3,10 +3,17 @@
 pub(crate) mod clickhouse;
 pub(crate) mod completions;
 pub(crate) mod decode;
+pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod load;
+pub(crate) mod migrate;
+pub(crate) mod record;
 pub(crate) mod redis;
+pub(crate) mod sim;
 pub(crate) mod sql;
+pub(crate) mod status;
 pub(crate) mod supervise;
+pub(crate) mod up;
 
 use crate::arguments::{Arguments, Command};
 
@@ -14,6 +21,13 @@ use crate::arguments::{Arguments, Command};
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let common = &arguments.common;
     match arguments.command {
+        Command::Demo(command) => demo::run(common, &command),
+        Command::Up(command) => up::run(common, &command),
+        Command::Record(command) => record::run(common, &command),
+        Command::Load(command) => load::run(common, &command),
+        Command::Sim(command) => sim::run(common, &command),
+        Command::Migrate(command) => migrate::run(common, &command),
+        Command::Status(command) => status::run(common, &command),
         Command::Sql(command) => sql::run(common, command),
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),

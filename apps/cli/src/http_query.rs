@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn an_error_is_shown_without_the_rows_before_it() {
         assert_eq!(message_of("Code: 60. DB::Exception: no\n"), "Code: 60. DB::Exception: no");
-        assert_eq!(message_of("0\n0\n\r\nCode: 395. DB::Exception: boom\n"), "Code: 395. DB::Exception: boom");
+        assert_eq!(
+            message_of("0\n0\n\r\nCode: 395. DB::Exception: boom\n"),
+            "Code: 395. DB::Exception: boom"
+        );
         assert_eq!(message_of("who are you?"), "who are you?");
     }
 }

@@ -4,11 +4,16 @@ mod arguments;
 mod commands;
 mod endpoints;
 mod http_query;
+mod instruments;
 mod output;
 mod part;
 mod process;
+mod progress;
 mod setup;
 mod shutdown;
+mod system;
+mod verify;
+mod view;
 
 use clap::Parser as _;
 use std::process::ExitCode;

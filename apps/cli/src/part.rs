@@ -1,7 +1,7 @@
 //! A child process that is a part of the system: our own program with another command.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tickhouse_embed::{EmbedError, Service};
@@ -37,6 +37,16 @@ impl Part {
         let variable = format!("TICKHOUSE_{}", key.replace('.', "_").to_uppercase());
         self.environment.push((variable, value.into()));
         self
+    }
+
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its process id while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|(child, _)| child.id())
     }
 
     /// Runs it. It ends when we do: the pipe to its standard input is its life line.

@@ -250,12 +250,15 @@ impl<'a> Reader<'a> {
         let strangers = self.sources.environment.keys().filter(|name| !variables.contains_key(*name));
         strangers
             .filter_map(|name| {
-                let guess = nearest(name, variables.keys().map(String::as_str));
+                let bare = |name: &'_ str| name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(name).to_owned();
+                let names: Vec<String> = variables.keys().map(|known| bare(known)).collect();
+                let guess = nearest(&bare(name), names.iter().map(String::as_str));
+                let guess = guess.map(|guess| format!("{ENVIRONMENT_PREFIX}{guess}"));
                 let in_section = sections.iter().any(|section| name.starts_with(&variable_of(section)));
                 (guess.is_some() || in_section).then(|| Fault {
                     key: name.clone(),
                     origin: Origin::Environment("environment".to_owned()),
-                    problem: suggestion("no such setting", guess),
+                    problem: suggestion("no such setting", guess.as_deref()),
                 })
             })
             .collect()

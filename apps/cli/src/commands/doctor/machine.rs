@@ -72,7 +72,9 @@ fn disk(data_dir: &Path) -> Finding {
 
 fn memory() -> Finding {
     let what = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    let Ok(system) = System::new_with_specifics(what) else { return Finding::ok("memory", "can't be seen here") };
+    let Ok(system) = System::new_with_specifics(what) else {
+        return Finding::ok("memory", "can't be seen here");
+    };
     let total = system.total_memory();
     if total < MEMORY_WANTED {
         let advice = "set clickhouse.memory_mib to less than half of it, or use an external ClickHouse";

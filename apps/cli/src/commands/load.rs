@@ -1,0 +1,89 @@
+//! `tickhouse load`: streams to ClickHouse.
+
+use crate::arguments::Common;
+use crate::http_query::HttpQuery;
+use crate::process::Presence;
+use crate::shutdown::Shutdown;
+use crate::{commands, endpoints, instruments, setup};
+use clap::Args;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tickhouse_config::Config;
+use tickhouse_load::{Loader, LoaderOptions};
+use tickhouse_stream::RedisOptions;
+
+/// Redis streams to ClickHouse.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// Redis [default: the configured or running one]
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<String>,
+    /// ClickHouse's HTTP interface [default: the configured or running one]
+    #[arg(long, value_name = "URL")]
+    clickhouse_url: Option<String>,
+    /// Port of /status and /healthz on 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    http_port: u16,
+}
+
+pub(crate) fn run(common: &Common, command: &Load) -> anyhow::Result<()> {
+    let external = |url: &Option<String>| url.as_ref().map(|_| "external");
+    let sources = setup::sources(common)?
+        .with_flag("redis.mode", "--redis-url", external(&command.redis_url))
+        .with_flag("redis.url", "--redis-url", command.redis_url.as_ref())
+        .with_flag("clickhouse.mode", "--clickhouse-url", external(&command.clickhouse_url))
+        .with_flag("clickhouse.url", "--clickhouse-url", command.clickhouse_url.as_ref());
+    let config = Config::read(&sources)?;
+    setup::logs(&config, None)?;
+    setup::runtime(2)?.block_on(load(&config, command.http_port, common.until_stdin_closes))
+}
+
+/// The streams of this configuration.
+pub(crate) fn redis_options(config: &Config) -> anyhow::Result<RedisOptions> {
+    Ok(RedisOptions {
+        prefix: config.redis.stream_prefix.clone(),
+        namespace: config.redis.namespace.clone(),
+        group: config.redis.group.clone(),
+        flat_streams: config.redis.flat_streams.clone(),
+        ..RedisOptions::at(endpoints::redis_url(config)?)
+    })
+}
+
+async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(until_stdin_closes)?;
+    let options = LoaderOptions {
+        redis: redis_options(config)?,
+        name: config.load.name.clone(),
+        batch_rows: config.load.batch_rows,
+        batch_time: config.load.batch_for,
+        lease_ttl: config.load.lease,
+        trim_grace: config.load.trim_after,
+        resend_patience: config.load.resend_patience,
+    };
+    let table = instruments::follow(config, HttpQuery::new(endpoints::clickhouse(config)?)?)?;
+    let store = commands::migrate::store(config)?;
+    let calendar = instruments::calendar(config)?;
+    let known = table.clone();
+    let loader = Arc::new(Loader::start(options, store, config.clock.clone(), table, calendar));
+    let reporter = Arc::downgrade(&loader);
+    let report = Arc::new(move || {
+        let loader = reporter.upgrade();
+        json!({
+            "counters": loader.as_ref().map(|loader| loader.counters()),
+            "state": loader.as_ref().map(|loader| loader.state()),
+            "instruments": known.borrow().iter().len(),
+        })
+    });
+    let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
+    let presence = Presence::announce(&config.data_dir, "load", listen, "--http-port", None, report).await?;
+    tracing::info!(status = presence.port(), "loading");
+    shutdown.requested().await;
+    drop(presence);
+    // a status request may hold it for a moment; dropping it then loses nothing either
+    if let Some(loader) = Arc::into_inner(loader) {
+        loader.stop().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! `tickhouse up`: the whole system under one supervisor.
+
+use crate::arguments::Common;
+use crate::endpoints::log_dir;
+use crate::process::{Presence, RunFile};
+use crate::shutdown::Shutdown;
+use crate::system::{Services, System};
+use crate::{commands, endpoints, instruments, output, setup};
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tickhouse_config::{Backend, Config};
+
+/// How often the state of the processes is noted for the status page.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
+
+/// The whole system: embedded or external ClickHouse and Redis, recorder, loader.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// WebSocket of the exchange [default: Kite's]
+    #[arg(long, value_name = "WS_URL")]
+    url: Option<String>,
+    /// REST of the exchange [default: Kite's]
+    #[arg(long, value_name = "HTTP_URL")]
+    api_url: Option<String>,
+    #[command(flatten)]
+    ports: PortFlags,
+}
+
+/// Where a system is reached.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PortFlags {
+    /// HTTP port of the embedded ClickHouse; 0 takes a free one [default: 8123]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) clickhouse_http_port: Option<u16>,
+    /// Native port of the embedded ClickHouse; 0 takes a free one [default: 9000]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) clickhouse_tcp_port: Option<u16>,
+    /// Port of the embedded Redis; 0 takes a free one [default: 6380]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) redis_port: Option<u16>,
+    /// Port of /status and /healthz on 127.0.0.1; 0 takes a free one [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+}
+
+impl PortFlags {
+    /// As settings.
+    pub(crate) fn apply(&self, sources: tickhouse_config::Sources) -> tickhouse_config::Sources {
+        sources
+            .with_flag("clickhouse.http_port", "--clickhouse-http-port", self.clickhouse_http_port)
+            .with_flag("clickhouse.tcp_port", "--clickhouse-tcp-port", self.clickhouse_tcp_port)
+            .with_flag("redis.port", "--redis-port", self.redis_port)
+            .with_flag("http.listen", "--http-port", self.http_port.map(|port| format!("127.0.0.1:{port}")))
+    }
+}
+
+pub(crate) fn run(common: &Common, command: &Up) -> anyhow::Result<()> {
+    let sources = setup::sources(common)?
+        .with_flag("kite.endpoint", "--url", command.url.as_ref())
+        .with_flag("kite.api_url", "--api-url", command.api_url.as_ref());
+    let config = Config::read(&command.ports.apply(sources))?;
+    setup::logs(&config, None)?;
+    setup::runtime(1)?.block_on(up(common, &config))
+}
+
+/// Fails when a system runs on this data directory already.
+pub(crate) fn ensure_alone(config: &Config) -> anyhow::Result<()> {
+    let run_dir = endpoints::run_dir(&config.data_dir);
+    for role in ["up", "demo"] {
+        if let Some(file) = RunFile::read(&run_dir, role).filter(RunFile::is_alive) {
+            bail!(
+                "`tickhouse {role}` already runs on {} (process {}): end it, or choose another --data-dir",
+                config.data_dir.display(),
+                file.pid
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
+    ensure_alone(config)?;
+    let file = setup::config_file(common);
+    let started = async {
+        let services = Services::start(config).await?;
+        prepare(config, &services).await?;
+        System::start(config, file.as_deref(), services).await
+    };
+    let system = tokio::select! {
+        system = started => system?,
+        () = shutdown.requested() => return Ok(()),
+    };
+    let processes = Arc::new(Mutex::new(system.processes()));
+    let noted = Arc::clone(&processes);
+    let report =
+        Arc::new(move || json!({ "processes": &*noted.lock().unwrap_or_else(PoisonError::into_inner) }));
+    let ports = system.services.ports.clone();
+    let presence =
+        Presence::announce(&config.data_dir, "up", config.http.listen, "--http-port", Some(ports), report);
+    let presence = match presence.await {
+        Ok(presence) => presence,
+        Err(error) => {
+            system.stop().await;
+            return Err(error);
+        }
+    };
+    announce(config, &system, &presence)?;
+    while !shutdown.is_requested() {
+        *processes.lock().unwrap_or_else(PoisonError::into_inner) = system.processes();
+        tokio::time::timeout(NOTE_EVERY, shutdown.requested()).await.ok();
+    }
+    tracing::info!("stopping in the order of a tick's way");
+    drop(presence);
+    system.stop().await;
+    Ok(())
+}
+
+/// The schema, and the instruments of the day as far as the exchange gives them now.
+async fn prepare(config: &Config, services: &Services) -> anyhow::Result<()> {
+    let reached = with_clickhouse(config, services);
+    let store = commands::migrate::store(&reached)?;
+    let report = commands::migrate::migrate(config, &store, false).await?;
+    tracing::info!(applied = report.applied.len(), present = report.present, "schema is up to date");
+    let server = crate::http_query::HttpQuery::new(services.clickhouse.clone())?;
+    let fetched = async {
+        let table = instruments::fetch(&config.kite.api_url).await?;
+        instruments::store(&server, &table).await
+    };
+    match fetched.await {
+        Ok(count) => tracing::info!(instruments = count, "instruments of the day stored"),
+        Err(error) => tracing::warn!(
+            error = format!("{error:#}"),
+            "today's instruments can't be fetched: ticks are enriched with those that are stored"
+        ),
+    }
+    Ok(())
+}
+
+/// The configuration in which the ClickHouse that runs is an external one.
+pub(crate) fn with_clickhouse(config: &Config, services: &Services) -> Config {
+    let mut config = config.clone();
+    if config.clickhouse.mode == Backend::Embedded {
+        config.clickhouse.mode = Backend::External;
+        config.clickhouse.url.clone_from(&services.clickhouse.url);
+        "default".clone_into(&mut config.clickhouse.user);
+        config.clickhouse.password_file = None;
+    }
+    config
+}
+
+fn announce(config: &Config, system: &System, presence: &Presence) -> anyhow::Result<()> {
+    output::line(&format!("Tickhouse is up: ClickHouse at {}", system.services.clickhouse.url))?;
+    output::line(&format!(
+        "status at http://127.0.0.1:{}/status, logs in {}; Ctrl-C ends it",
+        presence.port(),
+        log_dir(&config.data_dir).display()
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! The whole system as child processes: ClickHouse, Redis, loader, recorder; each started again when it dies.
+//!
+//! What enters: a configuration. What leaves: a running system, and later its end in the order of a tick's way. What never
+//! happens here: a tick.
+
+use crate::endpoints::{ClickHouseEndpoint, Ports, log_dir};
+use crate::http_query::HttpQuery;
+use crate::part::Part;
+use crate::process::{RunFile, fetch_status};
+use crate::{commands, endpoints, setup};
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tickhouse_config::{Backend, Config, Secret};
+use tickhouse_embed::{Engine, Redis, ServiceState, Supervised};
+
+/// How long a part may take until it serves its status.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// ClickHouse and Redis: ours where the configuration says embedded.
+#[derive(Debug)]
+pub(crate) struct Services {
+    engine: Option<Supervised<Engine>>,
+    redis: Option<Supervised<Redis>>,
+    pub(crate) ports: Ports,
+    pub(crate) clickhouse: ClickHouseEndpoint,
+    pub(crate) redis_url: String,
+}
+
+impl Services {
+    /// Starts what is embedded, both at once.
+    ///
+    /// # Errors
+    /// When a port is taken (the error names its holder and the flag), a program is missing, or something does not answer.
+    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
+        let engine = async {
+            match config.clickhouse.mode {
+                Backend::Embedded => Ok(Some(Engine::start(commands::clickhouse::options(config)?).await?)),
+                Backend::External => anyhow::Ok(None),
+            }
+        };
+        let redis = async {
+            match config.redis.mode {
+                Backend::Embedded => Ok(Some(Redis::start(commands::redis::options(config)).await?)),
+                Backend::External => anyhow::Ok(None),
+            }
+        };
+        let (engine, redis) = tokio::try_join!(engine, redis)?;
+        let ports = Ports {
+            clickhouse_http: engine.as_ref().map_or(0, Engine::http_port),
+            clickhouse_tcp: engine.as_ref().map_or(0, Engine::tcp_port),
+            redis: redis.as_ref().map_or(0, Redis::port),
+        };
+        let clickhouse = match &engine {
+            Some(engine) => ClickHouseEndpoint {
+                url: engine.url(),
+                user: "default".to_owned(),
+                password: Secret::default(),
+                database: config.clickhouse.database.clone(),
+            },
+            None => endpoints::clickhouse(config)?,
+        };
+        let redis_url = match &redis {
+            Some(redis) => redis.url(),
+            None => endpoints::redis_url(config)?,
+        };
+        Ok(Self {
+            engine: engine.map(Supervised::new),
+            redis: redis.map(Supervised::new),
+            ports,
+            clickhouse,
+            redis_url,
+        })
+    }
+
+    /// Tells a part where the services are; whatever the configuration says, to it they are external.
+    fn settings(&self, config: &Config, part: Part) -> Part {
+        let part = part
+            .setting("redis.mode", "external")
+            .setting("redis.url", if self.redis.is_some() { &self.redis_url } else { &config.redis.url })
+            .setting("clickhouse.mode", "external")
+            .setting("clickhouse.url", &self.clickhouse.url)
+            .setting("clickhouse.database", &self.clickhouse.database);
+        if self.engine.is_none() {
+            return part;
+        }
+        part.setting("clickhouse.user", "default").setting("clickhouse.password_file", "/dev/null")
+    }
+
+    /// Stops what was started, ClickHouse last.
+    async fn stop(self) {
+        if let Some(redis) = self.redis {
+            redis.stop().await;
+        }
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
+    }
+}
+
+/// A running system.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) services: Services,
+    load: Option<Supervised<Part>>,
+    record: Option<Supervised<Part>>,
+}
+
+/// What is known of one process of the system.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ProcessState {
+    pub(crate) name: &'static str,
+    pub(crate) alive: bool,
+    pub(crate) restarts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+impl System {
+    /// Starts the parts on running services, whose schema must be there: the loader first.
+    /// `file` is the configuration file that they read for what `config` does not tell them.
+    pub(crate) async fn start(
+        config: &Config,
+        file: Option<&Path>,
+        services: Services,
+    ) -> anyhow::Result<Self> {
+        let load = services.settings(config, part(config, file, "load")?);
+        let record = services.settings(config, part(config, file, "record")?);
+        let mut system = Self { services, load: None, record: None };
+        system.load = Some(start_part(&config.data_dir, "load", load).await?);
+        system.record = Some(start_part(&config.data_dir, "record", record).await?);
+        Ok(system)
+    }
+
+    /// Stops the recorder, which publishes what it has, then the loader, which stores what it has read.
+    pub(crate) async fn stop(mut self) {
+        self.stop_record().await;
+        self.stop_load().await;
+        self.services.stop().await;
+    }
+
+    /// Stops the recorder only.
+    pub(crate) async fn stop_record(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.stop().await;
+        }
+    }
+
+    async fn stop_load(&mut self) {
+        if let Some(load) = self.load.take() {
+            load.stop().await;
+        }
+    }
+
+    /// What is known of the processes.
+    pub(crate) fn processes(&self) -> Vec<ProcessState> {
+        let state = |name, state: Option<ServiceState>| {
+            state.map(|state| ProcessState {
+                name,
+                alive: state.alive,
+                restarts: state.restarts,
+                error: state.error,
+            })
+        };
+        [
+            state("clickhouse", self.services.engine.as_ref().map(Supervised::state)),
+            state("redis", self.services.redis.as_ref().map(Supervised::state)),
+            state("load", self.load.as_ref().map(Supervised::state)),
+            state("record", self.record.as_ref().map(Supervised::state)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// ClickHouse of this system.
+    pub(crate) fn server(&self) -> anyhow::Result<HttpQuery> {
+        HttpQuery::new(self.services.clickhouse.clone())
+    }
+}
+
+/// Our own program as a part, with the settings that all parts share.
+fn part(config: &Config, file: Option<&Path>, command: &'static str) -> anyhow::Result<Part> {
+    let data_dir = std::path::absolute(&config.data_dir)?;
+    let log = log_dir(&data_dir).join(format!("{command}.log"));
+    let kite = &config.kite;
+    let keys: Vec<&str> = kite.api_keys.iter().map(Secret::expose).collect();
+    let mut part = Part::new(command, setup::own_program()?, log)
+        .argument(command)
+        // an empty file where there is none, lest the part finds one of its own
+        .setting("config", file.unwrap_or(Path::new("/dev/null")).display().to_string())
+        .setting("data_dir", data_dir.display().to_string())
+        .setting("clock", setup::clock_text(&config.clock))
+        .setting("log.level", config.log.level.name())
+        .setting("log.json", config.log.json.to_string())
+        .setting("recorder", &config.recorder)
+        .setting("kite.endpoint", &kite.endpoint)
+        .setting("kite.api_url", &kite.api_url)
+        .setting(
+            "kite.subscribe",
+            kite.subscribe.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        );
+    if !keys.is_empty() {
+        let files = kite.access_token_files.iter().map(|path| path.display().to_string());
+        part = part
+            .setting("kite.api_keys", keys.join(","))
+            .setting("kite.access_token_files", files.collect::<Vec<_>>().join(","));
+    }
+    if config.instruments.calendar == tickhouse_config::CalendarSource::AlwaysOpen {
+        part = part.setting("instruments.calendar", "always_open");
+    }
+    Ok(part)
+}
+
+/// Starts a part and waits until it serves its status, so that a fault at its start is ours.
+async fn start_part(data_dir: &Path, role: &'static str, mut part: Part) -> anyhow::Result<Supervised<Part>> {
+    use tickhouse_embed::Service as _;
+
+    let run_dir = endpoints::run_dir(data_dir);
+    if let Some(other) = RunFile::read(&run_dir, role).filter(RunFile::is_alive) {
+        bail!("`tickhouse {role}` already runs on this data directory (process {}): end it first", other.pid);
+    }
+    let log = part.log().to_owned();
+    part.start()?;
+    let started = Instant::now();
+    loop {
+        if !part.is_alive() {
+            bail!("`tickhouse {role}` ended at its start: {}", last_line(&log));
+        }
+        let pid = part.pid();
+        if RunFile::read(&run_dir, role).is_some_and(|file| Some(file.pid) == pid) {
+            return Ok(Supervised::new(part));
+        }
+        if started.elapsed() > START_LIMIT {
+            bail!("`tickhouse {role}` does not get ready; see {}", log.display());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn last_line(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map_or_else(|| format!("see {}", log.display()), str::to_owned)
+}
+
+/// The status of a part; `None` while it does not answer.
+pub(crate) async fn status_of(client: &reqwest::Client, data_dir: &Path, role: &str) -> Option<Value> {
+    let file = RunFile::read(&endpoints::run_dir(data_dir), role)?;
+    fetch_status(client, &file).await.ok()
+}
+
+/// A client for status pages: they are near, or not there.
+pub(crate) fn status_client() -> anyhow::Result<reqwest::Client> {
+    let timeout = Duration::from_secs(2);
+    reqwest::Client::builder().no_proxy().timeout(timeout).build().context("no HTTP client")
+}
