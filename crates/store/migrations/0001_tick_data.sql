@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS tick_data
     data_quality Enum8('raw' = 1, 'enriched' = 2, 'corrected' = 3) CODEC(ZSTD(1)),
 
     processed_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(ZSTD(3)),
-    batch_id UUID CODEC(ZSTD(3)),
+    batch_id UUID CODEC(ZSTD(6)),
 
     date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
     hour UInt8 DEFAULT toHour(timestamp) CODEC(ZSTD(1)),

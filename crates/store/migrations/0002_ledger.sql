@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS frames
     bytes UInt32 CODEC(ZSTD(1)),
     -- CRC-32C of the payload
     checksum UInt32 CODEC(NONE),
-    batch_id UUID CODEC(Delta(8), ZSTD(1)),
+    batch_id UUID CODEC(ZSTD(3)),
     date Date DEFAULT toDate(received_at) CODEC(ZSTD(1)),
     PROJECTION batch_rows (SELECT batch_id, count() GROUP BY batch_id)
 )
@@ -69,7 +69,8 @@ PARTITION BY toYYYYMM(date)
 ORDER BY (recorder, stream, socket, session, sequence, packet_index)
 SETTINGS non_replicated_deduplication_window = 1000;
 
--- What a batch is: written before its rows are inserted ('sealed') and after they were counted ('stored').
+-- What a batch is: written before its rows are inserted ('sealed') and after they were counted ('stored'). The mark of an origin is
+-- the highest end of its stored ranges. Synced: a seal that a power cut undoes while rows stay would make them twice.
 CREATE TABLE IF NOT EXISTS loader_seals
 (
     loader LowCardinality(String),
@@ -90,24 +91,3 @@ PARTITION BY toYYYYMM(written_at)
 ORDER BY (loader, fence, number)
 -- a power cut that takes a seal and leaves its rows would make them twice, so this small table is synced
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
-
--- Up to which entry each origin is stored: the highest end of its stored ranges, kept small by merging.
-CREATE TABLE IF NOT EXISTS loader_marks
-(
-    origin String,
-    mark SimpleAggregateFunction(max, Tuple(epoch UInt32, session UInt64, sequence UInt64)),
-    updated_at SimpleAggregateFunction(max, DateTime64(6, 'UTC'))
-)
-ENGINE = AggregatingMergeTree
-ORDER BY origin
-SETTINGS non_replicated_deduplication_window = 1000;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS loader_marks_feed TO loader_marks AS
-SELECT
-    range.origin AS origin,
-    max((range.epoch, range.last_session, range.last_sequence)) AS mark,
-    max(written_at) AS updated_at
-FROM loader_seals
-ARRAY JOIN ranges AS range
-WHERE state = 'stored'
-GROUP BY origin;

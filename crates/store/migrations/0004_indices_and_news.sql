@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS indices_data
     volume UInt64 CODEC(ZSTD(1)),
     date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
     hour UInt8 DEFAULT toHour(timestamp) CODEC(ZSTD(1)),
-    batch_id UUID CODEC(Delta(8), ZSTD(1))
+    batch_id UUID CODEC(ZSTD(3))
 )
 ENGINE = MergeTree
 PARTITION BY {partition}

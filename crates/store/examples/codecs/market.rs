@@ -4,7 +4,7 @@
 use tickhouse_model::{FrameId, Timestamp, Token};
 use tickhouse_store::{DataQuality, SessionType, Tick, TickIdentity, TickInstrument, TickLevel};
 
-/// A die with a seed: SplitMix64.
+/// A die with a seed: `SplitMix64`.
 #[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 

@@ -6,7 +6,7 @@ use tickhouse_model::{FrameId, Gap, GapCause, IST_OFFSET_SECONDS, Timestamp, Tok
 use tickhouse_store::{Deduplicate, InsertId, LedgerColumns, Origin, Partition, Store, Tick, TickIdentity};
 use uuid::Uuid;
 
-/// A die with a seed: SplitMix64.
+/// A die with a seed: `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {
@@ -106,7 +106,7 @@ fn india_day(millis: i64) -> i64 {
     (millis + IST_OFFSET_SECONDS * 1000).div_euclid(86_400_000)
 }
 
-/// The rules in words of their own: see migrations/0003_bars.sql.
+/// The rules in words of their own: see `migrations/0003_bars.sql`.
 fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
     let live = ["ltp", "quote", "full", "index_quote", "index_full"];
     let mut days: BTreeMap<(u32, i64), Vec<(i64, &Tick<'_>)>> = BTreeMap::new();
