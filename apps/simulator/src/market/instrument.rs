@@ -206,7 +206,7 @@ impl Instrument {
             self.trade(&mut book, side, rng);
         } else if chance < self.trades + (1.0 - self.trades) * 0.75 {
             book.change_level(&shape, rng);
-            if rng.random_ratio(1, 4) {
+            if rng.random() {
                 book.change_level(&shape, rng);
             }
         } else {

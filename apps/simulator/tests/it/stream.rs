@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tickhouse_decode::Request;
 use tickhouse_model::{Mode, PacketKind, Segment, Timestamp, Token};
-use tickhouse_simulator::SimOptions;
+use tickhouse_simulator::{Session, SimOptions};
 use tokio_tungstenite::tungstenite::Message;
 
 const NIFTY: Token = Token(256_265);
@@ -176,6 +176,31 @@ async fn the_rate_is_that_of_all_subscriptions_together() {
     let rate = (client.packets().len() - from) as f64 / began.elapsed().as_secs_f64();
     // on a busy machine the market may be held up, but it never hurries
     assert!((5_000.0..13_000.0).contains(&rate), "{rate} packets/s");
+}
+
+#[tokio::test]
+async fn an_opening_burst_is_faster_than_the_rate() {
+    let simulator = simulator(|options| options.opening_burst = 8.0).await;
+    let began = Instant::now();
+    while simulator.counters().updates < 6_000 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // at the plain 2,000 a second it would take three seconds
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_closed_exchange_answers_subscriptions_and_sends_nothing_else() {
+    let noon = Timestamp::from_millis(1_795_156_200_000);
+    let simulator = simulator(|options| {
+        options.clock = tickhouse_telemetry::Clock::manual(noon);
+        options.session = Session::Window { open: 13 * 3_600, close: 14 * 3_600 };
+    })
+    .await;
+    let mut client = Client::connect(&simulator).await;
+    client.subscribe(Mode::Full, &tokens(&simulator)).await;
+    client.until(|client| client.heartbeats == 1).await;
+    assert_eq!((client.packets().len(), simulator.counters().updates), (200, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
