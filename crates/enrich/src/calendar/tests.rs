@@ -174,6 +174,23 @@ fn seasons_of_mcx_follow_the_clocks_of_new_york() {
 }
 
 #[test]
+fn the_clock_turns_with_the_first_nanosecond_of_a_phase() {
+    let calendar = Calendar::builtin();
+    let mut clock = crate::SessionClock::new(Arc::clone(&calendar));
+    for market in Market::ALL {
+        let mut at = moment("2026-11-19T12:00:00");
+        for _ in 0..12 {
+            let span = calendar.span(market, at);
+            let last = span.until.minus(std::time::Duration::from_nanos(1));
+            for at in [span.from, last, span.until] {
+                assert_eq!(clock.phase(market, at), calendar.session(market, at), "{market} {at}");
+            }
+            at = span.until;
+        }
+    }
+}
+
+#[test]
 fn unknown_hours_are_regular() {
     for (market, time) in [(Market::Other, "2026-11-21T03:00:00"), (Market::Nse, "2015-01-01T03:00:00")] {
         assert_eq!(at(market, time), "regular");
