@@ -56,7 +56,7 @@ pub struct StreamState {
     pub caught_up: bool,
 }
 
-/// A running loader. Dropping it stops it like a kill does: nothing is lost.
+/// A running loader. Dropping it leaves it running; see [`Loader::stop`].
 #[derive(Debug)]
 pub struct Loader {
     shared: Arc<Shared>,
@@ -106,6 +106,11 @@ impl Loader {
         };
         let found = states.wait_for(settled).await;
         drop(found.expect("the sender lives in the loader that is borrowed"));
+    }
+
+    /// Ends at once, like a killed process: nothing is finished, the lease expires by itself.
+    pub fn kill(self) {
+        self.task.abort();
     }
 
     /// Stores what it has read, gives the lease back and ends.

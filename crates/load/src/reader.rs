@@ -121,7 +121,11 @@ impl<'a> Reader<'a> {
                     Accepted::Taken => {}
                     Accepted::Repeat => repeats.push(entry.id),
                     Accepted::Hole => return self.ask_again(&found.stream).await,
-                    Accepted::Foreign => self.bury(&found.stream, entry).await?,
+                    Accepted::Foreign => {
+                        self.bury(&found.stream, entry).await?;
+                        // its id may be past the publisher's next ones: a stream sent again is clean
+                        return self.ask_again(&found.stream).await;
+                    }
                     Accepted::NextBatch => {
                         self.hand_over(sealed).await?;
                         continue;

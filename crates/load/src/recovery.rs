@@ -35,6 +35,7 @@ pub(crate) async fn recover(
     tracing::info!(%batch_id, ticks = seal.ticks(), frames = seal.frames, "counting a batch that was not confirmed");
     shared.store.kill_inserts(batch_id).await?;
     if is_whole(shared, seal).await? {
+        shared.store.repair_batch(batch_id, &seal.partitions).await?;
         shared.store.record_stored(seal, shared.clock.now()).await?;
         return Ok(());
     }
@@ -48,6 +49,7 @@ pub(crate) async fn recover(
         let rest = rebuild(shared, seal, &entries, marks, stored);
         settle::store_rest(&shared.store, &rest, &partial, batch_id).await?;
     }
+    shared.store.repair_batch(batch_id, &seal.partitions).await?;
     shared.store.record_stored(seal, shared.clock.now()).await?;
     batch.count(&shared.counters, shared.clock.now());
     Ok(())

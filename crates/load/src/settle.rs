@@ -53,9 +53,13 @@ pub(crate) async fn store_fresh(
     counters: &Counters,
 ) -> Result<(), LoadError> {
     let batch_id = batch.seal.batch_id();
+    let mut repeated = false;
     for part in parts(batch) {
         insert(store, &part, batch_id, Deduplicate::ByToken).await?;
-        confirm(store, &part, batch_id, counters).await?;
+        repeated |= confirm(store, &part, batch_id, counters).await?;
+    }
+    if repeated {
+        store.repair_batch(batch_id, &batch.seal.partitions).await?;
     }
     Ok(())
 }
@@ -114,22 +118,24 @@ async fn insert(
 }
 
 /// Counts a part after a clean answer. None of its rows there means that the server knows the token of an insert whose
-/// part it lost when it was killed: the insert is repeated without the token's help.
+/// part it lost when it was killed: the insert is repeated without the token's help, which the answer says.
 async fn confirm(
     store: &Store,
     part: &Part<'_>,
     batch_id: Uuid,
     counters: &Counters,
-) -> Result<(), LoadError> {
+) -> Result<bool, LoadError> {
     let expected = part.block.rows() as u64;
     let mut found = part.count(store, batch_id).await?;
-    if found == 0 {
+    let repeat = found == 0;
+    if repeat {
         tracing::warn!(%batch_id, part = part.name(), "a confirmed insert left no rows, inserting without its token");
         Counters::add(&counters.blocks_reinserted, 1);
         insert(store, part, batch_id, Deduplicate::Never).await?;
         found = part.count(store, batch_id).await?;
     }
-    report(part, batch_id, found, expected, counters)
+    report(part, batch_id, found, expected, counters)?;
+    Ok(repeat)
 }
 
 fn report(

@@ -93,7 +93,7 @@ impl Store {
         let hours: Vec<u8> = partitions.iter().map(|(at, _)| at.hour).collect();
         let sql = "SELECT date, hour, count() AS rows FROM tick_data \
                    WHERE date IN ? AND hour IN ? AND batch_id = ? GROUP BY date, hour";
-        let days = dates.iter().map(|days| format!("{}", epoch_date(*days))).collect::<Vec<_>>();
+        let days = dates.iter().map(|days| epoch_date(*days)).collect::<Vec<_>>();
         let query = self.client().query(sql).bind(days).bind(hours).bind(batch_id.to_string());
         let rows = query.fetch_all::<Count>().await;
         let rows = rows.map_err(|source| StoreError::query("count the rows of a batch", source))?;
@@ -137,7 +137,9 @@ impl Store {
         let query = self.client().query(sql).bind(date).bind(partition.hour).bind(batch_id.to_string());
         let rows = query.fetch_all::<Identity>().await;
         let rows = rows.map_err(|source| StoreError::query("read the rows of a batch", source))?;
-        let identity = |row: Identity| (row.recorder, row.stream, row.session, row.socket, row.sequence, row.packet_index);
+        let identity = |row: Identity| {
+            (row.recorder, row.stream, row.session, row.socket, row.sequence, row.packet_index)
+        };
         Ok(rows.into_iter().map(identity).collect())
     }
 

@@ -168,14 +168,7 @@ impl Store {
 
     async fn write_seal(&self, row: SealRow) -> Result<(), StoreError> {
         let failed = |source| StoreError::query("record a seal", source);
-        // a seal that a power cut undoes while rows stay would make them twice: this small table is synced
-        let mut insert = self
-            .insert_client()
-            .clone()
-            .with_setting("fsync_after_insert", "1")
-            .insert::<SealRow>("loader_seals")
-            .await
-            .map_err(failed)?;
+        let mut insert = self.insert_client().insert::<SealRow>("loader_seals").await.map_err(failed)?;
         insert.write(&row).await.map_err(failed)?;
         insert.end().await.map_err(failed)
     }

@@ -183,12 +183,10 @@ async fn marks_follow_the_stored_seals() {
         gaps: 0,
     };
     store.record_sealed(&seal(1, (9, 5)), now()).await.unwrap();
-    assert_eq!(ask(&store, "SELECT count() FROM loader_marks").await, "0");
+    assert!(store.marks().await.unwrap().is_empty(), "sealed is not stored");
     for (number, last) in [(1, (9, 5)), (2, (10, 2)), (3, (9, 99))] {
         store.record_stored(&seal(number, last), now()).await.unwrap();
     }
-    run(&store, "OPTIMIZE TABLE loader_marks FINAL").await;
-    assert_eq!(ask(&store, "SELECT origin, mark FROM loader_marks").await, "r/0\t(0,10,2)");
     assert_eq!(store.marks().await.unwrap()["r/0"].last, (10, 2));
 }
 
