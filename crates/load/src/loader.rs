@@ -153,7 +153,7 @@ async fn never_owned(shared: &Shared, mut stop: watch::Receiver<bool>) {
     if stopped.is_err() || shared.state.borrow().fence.is_none() {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn note(shared: &Shared, error: &LoadError) {

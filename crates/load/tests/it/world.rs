@@ -161,7 +161,7 @@ impl World {
             if let Ok(mut cursor) = cursor
                 && let Ok(bytes) = cursor.collect().await
             {
-                found = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+                String::from_utf8_lossy(&bytes).trim_end().clone_into(&mut found);
             }
             if found == expected {
                 return;
