@@ -23,7 +23,7 @@ export async function poll (what, check, seconds) {
 /** `tickhouse sim` on a port of its own. */
 export async function startSimulator (directory, { instruments = 900, rate = 3000 } = {}) {
   const binary = process.env.TICKHOUSE_BIN ?? join(REPOSITORY, 'target/debug/tickhouse')
-  if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p tickhouse-cli, or set TICKHOUSE_BIN`)
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build -p tickhouse, or set TICKHOUSE_BIN`)
   const ledger = join(directory, 'ledger.jsonl')
   const child = spawn(binary, [
     'sim', '--listen', '127.0.0.1:0', '--instruments', instruments, '--rate', rate, '--seed', '7', '--ledger', ledger

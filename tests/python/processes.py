@@ -17,7 +17,7 @@ ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 def binary():
     """The tickhouse program: TICKHOUSE_BIN, else what `cargo build` makes."""
     path = Path(os.environ.get("TICKHOUSE_BIN", REPOSITORY / "target/debug/tickhouse"))
-    assert path.exists(), f"{path} is missing: cargo build -p tickhouse-cli, or set TICKHOUSE_BIN"
+    assert path.exists(), f"{path} is missing: cargo build -p tickhouse, or set TICKHOUSE_BIN"
     return path
 
 
