@@ -103,7 +103,8 @@ impl InstrumentTable {
         Self { rows: rows.into(), profiles: profiles.into(), row_of, texts }
     }
 
-    /// The instrument of this token, `None` when the table does not know it. About 20 ns, no allocation.
+    /// The instrument of this token, `None` when the table does not know it. No allocation; about 10 ns among
+    /// the 9,000 tokens of a key, 45 ns at random among 400,000.
     #[inline]
     pub fn get(&self, token: Token) -> Option<InstrumentRef> {
         let at = *self.row_of.get(&token.0)?;
