@@ -167,7 +167,7 @@ pub(crate) fn follow(
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(error = format!("{error:#}"), "token_metadata can't be read yet")
+                    tracing::debug!(error = format!("{error:#}"), "token_metadata can't be read yet");
                 }
             }
             // until there are any, a tick would be stored without its symbol

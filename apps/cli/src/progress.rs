@@ -45,6 +45,10 @@ pub(crate) struct Progress {
     pub(crate) socket_to_redis: LatencySummary,
     /// From the socket to queryable, per tick.
     pub(crate) socket_to_queryable: LatencySummary,
+    /// Records in the journal that Redis does not have yet.
+    pub(crate) publish_lag: u64,
+    /// Records in Redis that are not stored yet, as of about a second ago.
+    pub(crate) load_lag: u64,
     /// Connected sockets, of how many.
     pub(crate) sockets: (u64, u64),
     /// Subscribed instruments.
@@ -53,18 +57,6 @@ pub(crate) struct Progress {
     pub(crate) troubles: Vec<String>,
     /// Name and use of each process.
     pub(crate) usage: Vec<(String, Usage)>,
-}
-
-impl Progress {
-    /// Records in the journal that Redis does not have yet.
-    pub(crate) fn publish_lag(&self) -> u64 {
-        self.totals.journaled.saturating_sub(self.totals.published)
-    }
-
-    /// Records in Redis that are not stored yet.
-    pub(crate) fn load_lag(&self) -> u64 {
-        self.totals.published.saturating_sub(self.totals.records_stored)
-    }
 }
 
 /// A process whose use is told.
@@ -83,6 +75,12 @@ pub(crate) struct Watcher {
     usage: UsageReader,
     /// Process ids of those that listen on a port.
     listeners: BTreeMap<u16, u32>,
+    /// Process ids of the parts at the last look: one that was started again counts from zero.
+    parts: BTreeMap<&'static str, u64>,
+    /// What processes counted that are no more.
+    gone: Totals,
+    /// What the processes of now counted.
+    counted: Totals,
     past: VecDeque<(Instant, Totals)>,
     now: Progress,
 }
@@ -93,6 +91,9 @@ impl Watcher {
             client,
             usage: UsageReader::new(),
             listeners: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            gone: Totals::default(),
+            counted: Totals::default(),
             past: VecDeque::new(),
             now: Progress::default(),
         }
@@ -112,16 +113,29 @@ impl Watcher {
         let usage = others.iter().map(|(name, whose)| ((*name).to_owned(), self.usage_of(*whose))).collect();
         let now = &mut self.now;
         now.troubles.clear();
-        now.totals.packets_sent = packets_sent;
         now.usage = usage;
+        self.counted.packets_sent = packets_sent;
         match &record {
-            Some(record) => read_record(record, now),
+            Some(record) => {
+                if changed(&mut self.parts, "record", record) {
+                    self.gone.add_recorded(&self.counted);
+                }
+                read_record(record, now, &mut self.counted);
+            }
             None => now.troubles.push("the recorder does not answer".to_owned()),
         }
         match &load {
-            Some(load) => read_load(load, now),
+            Some(load) => {
+                if changed(&mut self.parts, "load", load) {
+                    self.gone.add_stored(&self.counted);
+                }
+                read_load(load, now, &mut self.counted);
+            }
             None => now.troubles.push("the loader does not answer".to_owned()),
         }
+        now.totals = self.counted;
+        now.totals.add_recorded(&self.gone);
+        now.totals.add_stored(&self.gone);
         self.past.push_back((Instant::now(), now.totals));
         while self.past.len() > WINDOW {
             self.past.pop_front();
@@ -171,6 +185,28 @@ fn rates(past: &VecDeque<(Instant, Totals)>) -> Totals {
     }
 }
 
+/// Whether a part is another process than at the last look.
+fn changed(parts: &mut BTreeMap<&'static str, u64>, name: &'static str, status: &Value) -> bool {
+    let pid = number(status, "pid");
+    parts.insert(name, pid).is_some_and(|before| before != pid)
+}
+
+impl Totals {
+    fn add_recorded(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.packets += other.packets;
+        self.journaled += other.journaled;
+        self.published += other.published;
+        self.gaps += other.gaps;
+    }
+
+    fn add_stored(&mut self, other: &Self) {
+        self.records_stored += other.records_stored;
+        self.ticks_stored += other.ticks_stored;
+        self.quarantined += other.quarantined;
+    }
+}
+
 fn number(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or(0)
 }
@@ -186,15 +222,16 @@ fn latency(value: &Value) -> LatencySummary {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
-fn read_record(status: &Value, now: &mut Progress) {
+fn read_record(status: &Value, now: &mut Progress, counted: &mut Totals) {
     let sockets = status["sockets"].as_array().map(Vec::as_slice).unwrap_or_default();
     let sum = |part: &str, key: &str| sockets.iter().map(|socket| number(&socket[part], key)).sum::<u64>();
-    now.totals.frames = sum("source", "frames");
-    now.totals.packets = sum("source", "packets");
-    now.totals.gaps = sum("source", "gaps");
-    now.totals.published = sum("publisher", "published") + sum("publisher", "already_there");
+    counted.frames = sum("source", "frames");
+    counted.packets = sum("source", "packets");
+    counted.gaps = sum("source", "gaps");
+    counted.published = sum("publisher", "published") + sum("publisher", "already_there");
     let journals = status["journal"]["sockets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    now.totals.journaled = journals.iter().map(|journal| number(journal, "records")).sum();
+    counted.journaled = journals.iter().map(|journal| number(journal, "records")).sum();
+    now.publish_lag = counted.journaled.saturating_sub(counted.published);
     let connected = sockets.iter().filter(|socket| socket["source"]["state"] == "connected").count();
     now.sockets = (connected as u64, sockets.len() as u64);
     now.instruments = number(status, "instruments");
@@ -211,14 +248,31 @@ fn read_record(status: &Value, now: &mut Progress) {
     now.usage.push(("record".to_owned(), own_usage(status)));
 }
 
-fn read_load(status: &Value, now: &mut Progress) {
+fn read_load(status: &Value, now: &mut Progress, counted: &mut Totals) {
     let counters = &status["counters"];
-    now.totals.records_stored = number(counters, "frames_stored");
-    now.totals.ticks_stored = number(counters, "ticks_stored");
-    now.totals.quarantined = number(counters, "quarantined");
+    counted.records_stored = number(counters, "frames_stored");
+    counted.ticks_stored = number(counters, "ticks_stored");
+    counted.quarantined = number(counters, "quarantined");
+    let streams = status["state"]["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+    now.load_lag = streams.iter().map(lag_of).sum();
     now.socket_to_queryable = latency(&counters["queryable"]);
     now.troubles.extend(status["state"]["error"].as_str().map(|error| format!("loader: {error}")));
     now.usage.push(("load".to_owned(), own_usage(status)));
+}
+
+/// Entries between what is in a stream of frames and what is stored. Ids of a session are numbers without a hole; those of
+/// other streams are times, which tell no count.
+fn lag_of(stream: &Value) -> u64 {
+    let id = |key: &str| -> Option<(u64, u64)> {
+        let (ms, number) = stream[key].as_str()?.split_once('-')?;
+        Some((ms.parse().ok()?, number.parse().ok()?))
+    };
+    match (id("last_id"), id("stored_id")) {
+        (Some((session, last)), Some((stored_session, stored))) if session == stored_session => {
+            last.saturating_sub(stored)
+        }
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -239,12 +293,28 @@ mod tests {
             "instruments": 3, "memory_bytes": 10, "cpu_seconds": 1.5,
             "socket_to_redis": { "count": 1, "p50_ms": 1.0, "p99_ms": 2.0, "max_ms": 3.0 },
         });
-        let mut now = Progress::default();
-        read_record(&record, &mut now);
-        assert_eq!((now.totals.frames, now.totals.packets, now.totals.journaled), (12, 120, 17));
-        assert_eq!((now.publish_lag(), now.sockets), (8, (1, 2)));
+        let (mut now, mut counted) = (Progress::default(), Totals::default());
+        read_record(&record, &mut now, &mut counted);
+        assert_eq!((counted.frames, counted.packets, counted.journaled), (12, 120, 17));
+        assert_eq!((now.publish_lag, now.sockets), (8, (1, 2)));
         assert_eq!(now.troubles, ["socket 1: 403"]);
         assert!((now.socket_to_redis.p99_ms - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn lag_is_counted_within_a_session_only() {
+        let stream = |last: &str, stored: &str| lag_of(&json!({ "last_id": last, "stored_id": stored }));
+        assert_eq!(stream("1763712900000-42", "1763712900000-40"), 2);
+        assert_eq!(stream("1763712900001-42", "1763712900000-40"), 0);
+        assert_eq!(stream("", ""), 0);
+    }
+
+    #[test]
+    fn a_part_that_is_started_again_goes_on_counting() {
+        let mut parts = BTreeMap::new();
+        assert!(!changed(&mut parts, "load", &json!({ "pid": 7 })));
+        assert!(!changed(&mut parts, "load", &json!({ "pid": 7 })));
+        assert!(changed(&mut parts, "load", &json!({ "pid": 8 })));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tickhouse_config::{Backend, Config, Secret};
 use tickhouse_embed::{Engine, Redis, ServiceState, Supervised};
 
 /// How long a part may take until it serves its status.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// ClickHouse and Redis: ours where the configuration says embedded.

@@ -205,7 +205,7 @@ fn draw_stages(frame: &mut Frame<'_>, area: Rect, progress: &Progress, palette: 
             "entries published",
             rates.published,
             totals.published,
-            Some(progress.publish_lag()),
+            Some(progress.publish_lag),
             progress.socket_to_redis,
         ),
         (
@@ -213,7 +213,7 @@ fn draw_stages(frame: &mut Frame<'_>, area: Rect, progress: &Progress, palette: 
             "ticks queryable",
             rates.ticks_stored,
             totals.ticks_stored,
-            Some(progress.load_lag()),
+            Some(progress.load_lag),
             progress.socket_to_queryable,
         ),
     ];

@@ -121,7 +121,7 @@ fn install() -> anyhow::Result<()> {
     bar.enable_steady_tick(Duration::from_millis(120));
     let mut shown = |step: Step| match step {
         Step::Downloading { seconds } => {
-            bar.set_message(format!("fetching the ClickHouse engine (178 MB), {seconds} s"))
+            bar.set_message(format!("fetching the ClickHouse engine (178 MB), {seconds} s"));
         }
         Step::Checking => bar.set_message("checking its digest"),
         Step::Unpacking { bytes } => {

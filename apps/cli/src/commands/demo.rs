@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tickhouse_config::{CalendarSource, Config, Secret, Sources};
 use tickhouse_journal::last_record;
+use tickhouse_model::Timestamp;
 use tickhouse_simulator::{SimOptions, Simulator};
 
 /// Its recorder: rows of a demo are told apart from those of a live system.
@@ -79,7 +80,7 @@ pub(crate) fn run(common: &Common, command: &Demo) -> anyhow::Result<()> {
         up::ensure_alone(&config)?;
         let display = Display::new(command.json || command.duration.is_some_and(|span| span.is_zero()));
         let running = tokio::select! {
-            running = Running::start(&mut config, command, &display) => running?,
+            running = Running::start(&mut config, command) => running?,
             () = shutdown.requested() => return Ok(()),
         };
         running.watch(&config, command, &mut shutdown, display).await
@@ -116,18 +117,20 @@ struct Running {
     system: System,
     presence: Presence,
     before: Before,
+    started: Timestamp,
     latest: Arc<Mutex<serde_json::Value>>,
 }
 
 impl Running {
-    async fn start(config: &mut Config, command: &Demo, display: &Display) -> anyhow::Result<Self> {
-        display.step("opening the exchange");
+    async fn start(config: &mut Config, command: &Demo) -> anyhow::Result<Self> {
+        show::say("opening the exchange");
         let simulator = Arc::new(Simulator::start(sim_options(config, command)?).await?);
         point_at(config, simulator.local_addr(), command.instruments)?;
         let before = before(config, command.instruments)?;
-        display.step("starting ClickHouse and Redis");
+        let started = config.clock.now();
+        show::say("starting ClickHouse and Redis");
         let services = Services::start(config).await?;
-        display.step("creating the schema, loading instruments");
+        show::say("creating the schema, loading instruments");
         let store = commands::migrate::store(&up::with_clickhouse(config, &services))?;
         commands::migrate::migrate(config, &store, false).await?;
         let server = crate::http_query::HttpQuery::new(services.clickhouse.clone())?;
@@ -144,9 +147,9 @@ impl Running {
         let listen = config.http.listen;
         let presence =
             Presence::announce(&config.data_dir, "demo", listen, "--http-port", ports, page).await?;
-        display.step("starting the loader and the recorder");
+        show::say("starting the loader and the recorder");
         let system = System::start(config, None, services).await?;
-        Ok(Self { simulator, system, presence, before, latest })
+        Ok(Self { simulator, system, presence, before, started, latest })
     }
 
     /// Shows what happens until the end, then ends in order.
@@ -206,12 +209,12 @@ impl Running {
         display: &mut Display,
     ) -> anyhow::Result<Option<Outcome>> {
         if !verify {
-            display.note("stopping").await;
+            display.note("stopping");
             self.system.stop().await;
             drop(self.presence);
             return Ok(None);
         }
-        display.note("the exchange pauses; what is under way arrives").await;
+        display.note("the exchange pauses; what is under way arrives");
         self.simulator.pause().await;
         let arrived = Instant::now();
         let progress = loop {
@@ -225,13 +228,13 @@ impl Running {
         };
         let restarts = self.system.processes();
         let exchange = self.simulator.counters();
-        display.note("the recorder ends; what it has is published and stored").await;
+        display.note("the recorder ends; what it has is published and stored");
         self.system.stop_record().await;
         let server = self.system.server()?;
-        display.note("verifying: the journal against ClickHouse, by identity").await;
-        let settled = report::settle(config, &server, &self.before).await;
+        display.note("verifying: the journal against ClickHouse, by identity");
+        let settled = report::settle(config, &server, &self.before, self.started).await;
         let versions = report::versions(&server, &self.system.services.redis_url).await;
-        display.note("stopping").await;
+        display.note("stopping");
         self.system.stop().await;
         drop(self.presence);
         let settled = settled.context("the run can't be verified")?;
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn spans_as_people_write_them() {
         assert_eq!(span("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(span("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(span("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
         for text in ["", "30", "-5s", "soon"] {
             assert!(span(text).is_err(), "{text}");

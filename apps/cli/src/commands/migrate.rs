@@ -23,10 +23,10 @@ pub(crate) struct Migrate {
     /// One JSON object
     #[arg(long)]
     json: bool,
-    /// File with a password: make the user tickhouse_writer with it (an external ClickHouse only)
+    /// File with a password: make the user `tickhouse_writer` with it (an external ClickHouse only)
     #[arg(long, value_name = "FILE", requires = "reader_password_file")]
     writer_password_file: Option<PathBuf>,
-    /// File with a password: make the user tickhouse_reader with it (an external ClickHouse only)
+    /// File with a password: make the user `tickhouse_reader` with it (an external ClickHouse only)
     #[arg(long, value_name = "FILE", requires = "writer_password_file")]
     reader_password_file: Option<PathBuf>,
 }

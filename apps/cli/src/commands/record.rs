@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 /// How often token files are looked at.
 const TOKEN_LOOK: Duration = Duration::from_secs(5);
 /// How often stored segments beyond the caps are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// How long the disk may refuse at the end.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long Redis may take for what is not published at the end; the journal keeps the rest.
@@ -171,7 +171,7 @@ impl Recorder {
                 gate: gate.clone(),
                 previous,
             };
-            let (publisher, published) = Publisher::new(
+            let (task, publisher) = Publisher::new(
                 redis.clone(),
                 PublisherOptions::default(),
                 &directory,
@@ -180,13 +180,13 @@ impl Recorder {
                 socket.position,
                 config.clock.clone(),
             )?;
-            recorder.publishers.spawn(publisher.run(std::future::pending()));
+            recorder.publishers.spawn(task.run(std::future::pending()));
             recorder.sockets.spawn(async move {
                 if let Err(error) = run_socket(setup, control, socket.sender).await {
                     tracing::error!(socket = shard.socket, error = error_text(&error), "socket ended");
                 }
             });
-            lines.insert(shard.socket, Line { handle, publisher: published });
+            lines.insert(shard.socket, Line { handle, publisher });
         }
         recorder.lines = Arc::new(lines);
         Ok(recorder)

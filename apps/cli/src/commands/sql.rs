@@ -28,7 +28,7 @@ pub(crate) struct Sql {
     /// The same, as clickhouse-client has it
     #[arg(short, long, conflicts_with = "statements", value_name = "SQL")]
     query: Option<String>,
-    /// Format of the answer, e.g. PrettyCompact, TSV, CSVWithNames, JSON, Parquet [default: PrettyCompact on a terminal, else TSV]
+    /// Format of the answer: `PrettyCompact`, TSV, `CSVWithNames`, JSON, … [default: `PrettyCompact` on a terminal, else TSV]
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
     /// One JSON object per row

@@ -12,7 +12,7 @@ use tickhouse_config::Config;
 use tickhouse_embed::daemon;
 
 /// Between the two looks that rates are taken from.
-const APART: Duration = Duration::from_millis(1_000);
+const APART: Duration = Duration::from_secs(1);
 const ROLES: [&str; 5] = ["up", "demo", "sim", "record", "load"];
 
 /// What runs on this data directory, how fast and how far behind.
@@ -102,7 +102,7 @@ fn flow(progress: &Progress) -> anyhow::Result<()> {
             format!(
                 "{} entries, {} behind, p50 {:.1} ms, p99 {:.1} ms",
                 of(totals.published, rates.published),
-                output::grouped(progress.publish_lag()),
+                output::grouped(progress.publish_lag),
                 progress.socket_to_redis.p50_ms,
                 progress.socket_to_redis.p99_ms
             ),

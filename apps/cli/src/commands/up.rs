@@ -31,6 +31,7 @@ pub(crate) struct Up {
 
 /// Where a system is reached.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "fields are called as their flags")]
 pub(crate) struct PortFlags {
     /// HTTP port of the embedded ClickHouse; 0 takes a free one [default: 8123]
     #[arg(long, value_name = "PORT")]

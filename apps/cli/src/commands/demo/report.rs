@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tickhouse_config::Config;
+use tickhouse_model::Timestamp;
 use tickhouse_simulator::Counters;
 use tickhouse_stream::{Control, RedisOptions};
 
 /// How long nothing more may arrive in ClickHouse before it is taken for missing.
-const STALL_LIMIT: Duration = Duration::from_secs(60);
+const STALL_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
 
 /// A run that has come to rest.
@@ -39,7 +40,12 @@ pub(super) struct Outcome {
 }
 
 /// Reads the journals and waits until ClickHouse has as many records, or gets no further ones.
-pub(super) async fn settle(config: &Config, server: &HttpQuery, before: &Before) -> anyhow::Result<Settled> {
+pub(super) async fn settle(
+    config: &Config,
+    server: &HttpQuery,
+    before: &Before,
+    started: Timestamp,
+) -> anyhow::Result<Settled> {
     let (directory, before) = (journal_dir(&config.data_dir), before.clone());
     let read = move || {
         let mut all: BTreeMap<(u64, u16), Journaled> = BTreeMap::new();
@@ -65,11 +71,12 @@ pub(super) async fn settle(config: &Config, server: &HttpQuery, before: &Before)
             Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
         }
     };
-    let list = sessions.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    let list = if list.is_empty() { "0".to_owned() } else { list };
-    let gaps = server
-        .text(&format!("SELECT count() FROM feed_gaps WHERE recorder = '{RECORDER}' AND session IN ({list})"))
-        .await?;
+    // the time between two demos is a gap too, and not one of this run
+    let gaps = format!(
+        "SELECT count() FROM feed_gaps WHERE recorder = '{RECORDER}' AND toUnixTimestamp64Milli(`from`) >= {}",
+        started.as_millis()
+    );
+    let gaps = server.text(&gaps).await?;
     Ok(Settled { verdict: compare(&journal, &tables), gaps: gaps.parse().context("no count of gaps")? })
 }
 

@@ -38,11 +38,6 @@ impl Display {
         }
     }
 
-    /// Tells a step of the start.
-    pub(super) fn step(&self, text: &str) {
-        say(text);
-    }
-
     /// Takes the terminal, where there is one to take. Gives what its user's wish to end comes through.
     pub(super) fn open(&mut self) -> anyhow::Result<Option<mpsc::Receiver<()>>> {
         if !self.wants_view {
@@ -80,7 +75,7 @@ impl Display {
     }
 
     /// Tells what is being done at the end.
-    pub(super) async fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         match &mut self.view {
             Some(view) => {
                 self.last_scene.note = Some(text.to_owned());
@@ -93,7 +88,7 @@ impl Display {
 }
 
 /// To standard error; when nobody reads it, the demo goes on.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").ok();
 }
 
@@ -117,7 +112,7 @@ fn line(scene: &Scene) -> String {
         grouped(rates.packets),
         grouped(totals.ticks_stored),
         grouped(rates.ticks_stored),
-        grouped(scene.progress.publish_lag() + scene.progress.load_lag()),
+        grouped(scene.progress.publish_lag + scene.progress.load_lag),
         scene.progress.socket_to_queryable.p50_ms,
         scene.progress.socket_to_queryable.p99_ms,
         totals.gaps,

@@ -43,14 +43,14 @@ fn ports(config: &Config) -> Vec<Finding> {
     wanted
         .into_iter()
         .filter(|(_, port)| *port != 0)
-        .map(|(key, number)| match port::claim(number, "", "") {
-            Ok(_) => Finding::ok("port", format!("{number} is free ({key})")),
-            Err(_) => {
-                let holder =
-                    port::holder(number).map_or_else(|| "something".to_owned(), |holder| holder.to_string());
-                let advice = format!("end it, or choose another port with {key}");
-                Finding::failure("port", format!("{number} is taken by {holder}"), advice)
+        .map(|(key, number)| {
+            if port::claim(number, "", "").is_ok() {
+                return Finding::ok("port", format!("{number} is free ({key})"));
             }
+            let holder =
+                port::holder(number).map_or_else(|| "something".to_owned(), |holder| holder.to_string());
+            let advice = format!("end it, or choose another port with {key}");
+            Finding::failure("port", format!("{number} is taken by {holder}"), advice)
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use tickhouse_enrich::InstrumentTable;
 use tickhouse_source::Subscription;
 
 /// Pauses between attempts to fetch the instruments.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// How many of those left out are named.
 const NAMED: usize = 5;
 
