@@ -6,11 +6,12 @@
 
 mod file;
 
-use crate::{Market, SessionPhase, SessionSpan};
+use crate::{Market, SessionSpan};
 use file::{CalendarFile, Hours};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use tickhouse_model::SessionType;
 use tickhouse_model::{IST_OFFSET_SECONDS, Timestamp};
 
 const SECONDS_PER_DAY: u32 = 86_400;
@@ -48,7 +49,7 @@ type Plan = Vec<Stretch>;
 struct Stretch {
     from: u32,
     until: u32,
-    phase: SessionPhase,
+    phase: SessionType,
 }
 
 /// What is special about a day.
@@ -130,7 +131,7 @@ impl Calendar {
     }
 
     /// The phase of a market's day at an instant. Looks the day up; per tick use a [`SessionClock`](crate::SessionClock).
-    pub fn session(&self, market: Market, at: Timestamp) -> SessionPhase {
+    pub fn session(&self, market: Market, at: Timestamp) -> SessionType {
         self.span(market, at).phase
     }
 
@@ -138,7 +139,7 @@ impl Calendar {
     /// known, for an alarm at night would reconnect a healthy socket for ever.
     pub fn in_session(&self, market: Market, at: Timestamp) -> bool {
         let span = self.span(market, at);
-        span.known && span.phase == SessionPhase::Regular
+        span.known && span.phase == SessionType::Regular
     }
 
     /// Whether the file lists any closed or special day of this market in this year. Where it does not, every weekday
@@ -156,10 +157,10 @@ impl Calendar {
     pub fn span(&self, market: Market, at: Timestamp) -> SessionSpan {
         let day = at.ist().days_since_epoch;
         let second = at.ist().second_of_day;
-        let mut span = Stretch { from: 0, until: SECONDS_PER_DAY, phase: SessionPhase::Regular };
+        let mut span = Stretch { from: 0, until: SECONDS_PER_DAY, phase: SessionType::Regular };
         let plan = if self.always_open { None } else { self.markets[market as usize].plan(day) };
         if let Some(plan) = &plan {
-            span.phase = SessionPhase::Closed;
+            span.phase = SessionType::Closed;
             for stretch in plan {
                 if second >= stretch.until {
                     span.from = stretch.until;

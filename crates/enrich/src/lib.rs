@@ -41,6 +41,6 @@ pub use kite_csv::read_kite_csv;
 pub use market::Market;
 pub use read::{Problem, ReadError, ReadReport};
 pub use rules::{Rules, RulesError};
-pub use session::{SessionClock, SessionPhase, SessionSpan};
+pub use session::{SessionClock, SessionSpan};
 pub use table::{InstrumentRef, InstrumentTable, StrId, Texts};
 pub use token_lookup::read_token_lookup;

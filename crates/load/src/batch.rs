@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::time::Instant;
-use tickhouse_model::{Gap, Timestamp};
+use tickhouse_model::{DataQuality, Gap, Timestamp};
 use tickhouse_store::{
     FrameRow, LedgerColumns, NativeBlock, Origin, Partition, QuarantineRow, RowIdentity, Seal, SealRange,
     Tick, TickColumns,
@@ -119,7 +119,7 @@ impl Batch {
             self.ticks.entry(partition).or_insert_with(|| TickColumns::new(partition, id, processed_at));
         columns.push(tick);
         self.tally.ticks += 1;
-        self.tally.raw_ticks += u64::from(tick.data_quality == tickhouse_store::DataQuality::Raw);
+        self.tally.raw_ticks += u64::from(tick.data_quality == DataQuality::Raw);
         self.tally.flat_ticks += u64::from(!tick.identity.stream.is_empty());
     }
 

@@ -9,14 +9,13 @@ use crate::source::payload_of_fields;
 use bytes::Bytes;
 use std::sync::Arc;
 use tickhouse_decode::{Item, decode};
-use tickhouse_enrich::{Calendar, InstrumentTable, Market, SessionClock, SessionPhase};
+use tickhouse_enrich::{Calendar, InstrumentTable, Market, SessionClock};
 use tickhouse_model::{
-    DEPTH_LEVELS, Gap, Level, Packet, Record, RecordKind, Segment, SnapshotMarks, Timestamp, Token,
+    DEPTH_LEVELS, DataQuality, Gap, Level, Packet, Record, RecordKind, Segment, SnapshotMarks, Timestamp,
+    Token,
 };
-use tickhouse_store::{
-    DataQuality, FrameRow, Origin, QuarantineRow, SessionType, Tick, TickIdentity, TickInstrument, TickLevel,
-};
-use tickhouse_stream::{FlatLevel, FlatQuality, FlatSession, FlatTick};
+use tickhouse_store::{FrameRow, Origin, QuarantineRow, Tick, TickIdentity, TickInstrument, TickLevel};
+use tickhouse_stream::{FlatLevel, FlatTick};
 use tokio::sync::watch;
 
 /// Makes rows with the instruments and the calendar of the moment.
@@ -146,7 +145,7 @@ impl RowMaker {
             bids: levels(segment, &packet.bids),
             asks: levels(segment, &packet.asks),
             packet_type: packet.kind.name(),
-            session_type: session_type(sessions.phase(market, timestamp)),
+            session_type: sessions.phase(market, timestamp),
             data_quality,
             last_trade_time: Timestamp::from_kite_seconds(packet.last_trade_time),
             snapshot,
@@ -195,17 +194,8 @@ impl RowMaker {
             bids: flat_levels(&tick.bids),
             asks: flat_levels(&tick.asks),
             packet_type: &tick.packet_type,
-            session_type: match tick.session_type {
-                FlatSession::PreMarket => SessionType::PreMarket,
-                FlatSession::Regular => SessionType::Regular,
-                FlatSession::PostMarket => SessionType::PostMarket,
-                FlatSession::Closed => SessionType::Closed,
-            },
-            data_quality: match tick.data_quality {
-                FlatQuality::Raw => quality,
-                FlatQuality::Enriched => DataQuality::Enriched,
-                FlatQuality::Corrected => DataQuality::Corrected,
-            },
+            session_type: tick.session_type,
+            data_quality: if tick.data_quality == DataQuality::Raw { quality } else { tick.data_quality },
             last_trade_time: tick.last_trade_time,
             snapshot: false,
             identity: TickIdentity {
@@ -267,15 +257,6 @@ pub(crate) fn instrument_of(
         strike: found.strike,
     };
     (instrument, found.market, DataQuality::Enriched)
-}
-
-fn session_type(phase: SessionPhase) -> SessionType {
-    match phase {
-        SessionPhase::PreMarket => SessionType::PreMarket,
-        SessionPhase::Regular => SessionType::Regular,
-        SessionPhase::PostMarket => SessionType::PostMarket,
-        SessionPhase::Closed => SessionType::Closed,
-    }
 }
 
 #[inline]

@@ -8,6 +8,7 @@
 mod event;
 mod instrument;
 mod packet;
+mod quality;
 mod record;
 mod time;
 mod token;
@@ -15,6 +16,9 @@ mod token;
 pub use event::{Connected, Disconnected, Gap, GapCause};
 pub use instrument::{Instrument, InstrumentKind};
 pub use packet::{DEPTH_LEVELS, Level, Mode, Packet, PacketKind};
-pub use record::{FrameId, Observed, RECORD_HEADER_LEN, Record, RecordError, RecordKind, SnapshotMarks, SocketId};
+pub use quality::{DataQuality, SessionType};
+pub use record::{
+    FrameId, Observed, RECORD_HEADER_LEN, Record, RecordError, RecordKind, SnapshotMarks, SocketId,
+};
 pub use time::{IST_OFFSET_SECONDS, IstDateTime, Timestamp};
 pub use token::{Segment, Token};

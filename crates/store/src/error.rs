@@ -16,7 +16,9 @@ pub enum StoreError {
         source: clickhouse::error::Error,
     },
     /// A statement of a migration failed.
-    #[error("migration {number} failed at `{statement}`: what was applied before it stays, run it again when mended")]
+    #[error(
+        "migration {number} failed at `{statement}`: what was applied before it stays, run it again when mended"
+    )]
     Migration {
         /// Which.
         number: u32,
@@ -27,7 +29,9 @@ pub enum StoreError {
         source: clickhouse::error::Error,
     },
     /// A migration that was applied has another text now.
-    #[error("migration {number} ({name}) was applied with another text: this program's migrations were edited, use a released one")]
+    #[error(
+        "migration {number} ({name}) was applied with another text: this program's migrations were edited, use a released one"
+    )]
     MigrationChanged {
         /// Which.
         number: u32,
@@ -35,7 +39,9 @@ pub enum StoreError {
         name: String,
     },
     /// The database was made by a newer program.
-    #[error("the database has migration {number} ({name}), this program knows {known}: use a newer tickhouse")]
+    #[error(
+        "the database has migration {number} ({name}), this program knows {known}: use a newer tickhouse"
+    )]
     SchemaNewer {
         /// Which.
         number: u32,

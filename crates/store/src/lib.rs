@@ -24,8 +24,5 @@ pub use ledger::{
 pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate};
 pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
 pub use seals::{Mark, Seal, SealRange, batch_id};
-pub use ticks::{
-    DataQuality, Partition, SessionType, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument,
-    TickLevel,
-};
+pub use ticks::{Partition, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument, TickLevel};
 pub use users::create_users;

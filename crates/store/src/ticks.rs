@@ -1,7 +1,7 @@
 //! A row of `tick_data`, and many of them as columns.
 
 use crate::native::{BlockBuilder, ColumnSpec, NativeBlock, Row, column};
-use tickhouse_model::{DEPTH_LEVELS, FrameId, Timestamp, Token};
+use tickhouse_model::{DEPTH_LEVELS, DataQuality, FrameId, SessionType, Timestamp, Token};
 use uuid::Uuid;
 
 const IST_MILLIS: &str = "DateTime64(3, 'Asia/Kolkata')";
@@ -83,32 +83,6 @@ pub const TICK_COLUMNS: &[ColumnSpec] = &[
     column("stream", TEXT),
     column("epoch", "UInt32"),
 ];
-
-/// The column `session_type`. Numbers are those of the enum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i8)]
-pub enum SessionType {
-    /// Before the continuous session: order entry and the opening auction.
-    PreMarket = 1,
-    /// Continuous trading.
-    Regular = 2,
-    /// After it: closing auction and post-close trades.
-    PostMarket = 3,
-    /// Outside every session.
-    Closed = 4,
-}
-
-/// The column `data_quality`. Numbers are those of the enum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i8)]
-pub enum DataQuality {
-    /// The token is in no table of instruments.
-    Raw = 1,
-    /// Joined to its instrument.
-    Enriched = 2,
-    /// Joined later, after the instrument became known.
-    Corrected = 3,
-}
 
 /// A level of depth in rupees.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -19,7 +19,7 @@ mod write;
 
 pub use read::FlatError;
 
-use tickhouse_model::{DEPTH_LEVELS, Timestamp};
+use tickhouse_model::{DEPTH_LEVELS, DataQuality, SessionType, Timestamp};
 
 /// One level of one side of the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -95,10 +95,10 @@ pub struct FlatTick {
     pub asks: [FlatLevel; DEPTH_LEVELS],
     /// `full`, `quote`, …, or the interval of a historical candle.
     pub packet_type: String,
-    /// Phase of the session.
-    pub session_type: FlatSession,
-    /// How much is known about the instrument.
-    pub data_quality: FlatQuality,
+    /// Phase of the session; `regular` when the entry does not say.
+    pub session_type: SessionType,
+    /// How much is known about the instrument; `raw` when the entry does not say.
+    pub data_quality: DataQuality,
 }
 
 /// What reading an entry gave.
@@ -108,59 +108,4 @@ pub struct FlatEntry {
     pub tick: FlatTick,
     /// Fields that no column takes.
     pub unknown_fields: u32,
-}
-
-/// The column `session_type`; the brief's default is `regular`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum FlatSession {
-    /// Before the market opens.
-    PreMarket,
-    /// Continuous trading.
-    #[default]
-    Regular,
-    /// After it closed.
-    PostMarket,
-    /// No session at all.
-    Closed,
-}
-
-impl FlatSession {
-    /// All of them, in the order of the column's numbers, which begin at 1.
-    pub const ALL: [Self; 4] = [Self::PreMarket, Self::Regular, Self::PostMarket, Self::Closed];
-
-    /// The value of the column.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PreMarket => "pre_market",
-            Self::Regular => "regular",
-            Self::PostMarket => "post_market",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-/// The column `data_quality`; the brief's default is `raw`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum FlatQuality {
-    /// Without the instrument's metadata.
-    #[default]
-    Raw,
-    /// With it.
-    Enriched,
-    /// Mended later.
-    Corrected,
-}
-
-impl FlatQuality {
-    /// All of them, in the order of the column's numbers, which begin at 1.
-    pub const ALL: [Self; 3] = [Self::Raw, Self::Enriched, Self::Corrected];
-
-    /// The value of the column.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Enriched => "enriched",
-            Self::Corrected => "corrected",
-        }
-    }
 }

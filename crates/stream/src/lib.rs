@@ -35,7 +35,7 @@ pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
 pub use control::{Control, DeadLetter, GroupInfo, ServerInfo, StreamInfo};
 pub use entry::{Entry, EntryId, EntryIdError, EntryValue, RECORD_FIELD, Stream, StreamKind};
 pub use error::{Disposition, StreamError};
-pub use flat::{FlatEntry, FlatError, FlatLevel, FlatQuality, FlatSession, FlatTick};
+pub use flat::{FlatEntry, FlatError, FlatLevel, FlatTick};
 pub use lease::Lease;
 pub use options::RedisOptions;
 pub use publisher::{Publisher, PublisherHandle, PublisherOptions, PublisherStatus};

@@ -1,9 +1,10 @@
 //! The format of a calendar file, checked: every fault is reported at once.
 
 use super::{Day, Plan, Regime, Special, Stretch, days_of};
-use crate::{Market, SessionPhase};
+use crate::Market;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use tickhouse_model::SessionType;
 
 /// A file whose every part was understood.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ struct RawFile {
 }
 
 /// The three phases as a file gives them, in the order of a day.
-type RawPhases<'a> = [(SessionPhase, &'a [String]); 3];
+type RawPhases<'a> = [(SessionType, &'a [String]); 3];
 
 const fn phases<'a>(
     pre_market: &'a [String],
@@ -46,9 +47,9 @@ const fn phases<'a>(
     post_market: &'a [String],
 ) -> RawPhases<'a> {
     [
-        (SessionPhase::PreMarket, pre_market),
-        (SessionPhase::Regular, regular),
-        (SessionPhase::PostMarket, post_market),
+        (SessionType::PreMarket, pre_market),
+        (SessionType::Regular, regular),
+        (SessionType::PostMarket, post_market),
     ]
 }
 

@@ -142,7 +142,7 @@ fn holidays_of_2026_are_those_that_nse_printed() {
     while date.year() == 2026 {
         let weekend = matches!(date.weekday(), jiff::civil::Weekday::Saturday | jiff::civil::Weekday::Sunday);
         let noon = moment(&date.at(12, 0, 0, 0).to_string());
-        if !weekend && calendar.session(Market::Nse, noon) == SessionPhase::Closed {
+        if !weekend && calendar.session(Market::Nse, noon) == SessionType::Closed {
             closed.push((date.month(), date.day()));
         }
         date = date.tomorrow().unwrap();
@@ -159,13 +159,13 @@ fn seasons_of_mcx_follow_the_clocks_of_new_york() {
     while date.year() < 2031 {
         let noon = moment(&date.at(12, 0, 0, 0).to_string());
         let late = moment(&date.at(23, 40, 0, 0).to_string());
-        if calendar.session(Market::Mcx, noon) == SessionPhase::Regular
+        if calendar.session(Market::Mcx, noon) == SessionType::Regular
             && calendar.session(Market::Mcx, moment(&date.at(18, 0, 0, 0).to_string()))
-                == SessionPhase::Regular
+                == SessionType::Regular
         {
             let there = jiff::Timestamp::from_second(late.as_seconds()).unwrap();
             let daylight_saving = new_york.to_offset_info(there).dst().is_dst();
-            let open = calendar.session(Market::Mcx, late) == SessionPhase::Regular;
+            let open = calendar.session(Market::Mcx, late) == SessionType::Regular;
             let unlisted = calendar.session(Market::Mcx, moment(&date.at(9, 0, 0, 0).to_string()));
             assert_eq!(open, !daylight_saving, "{date} {unlisted}");
         }
@@ -198,7 +198,7 @@ fn unknown_hours_are_regular() {
     }
     let demo = Calendar::always_open();
     for market in Market::ALL {
-        assert_eq!(demo.session(market, moment("2026-11-21T03:00:00")), SessionPhase::Regular);
+        assert_eq!(demo.session(market, moment("2026-11-21T03:00:00")), SessionType::Regular);
         assert!(demo.in_session(market, moment("2026-11-21T03:00:00")));
     }
 }

@@ -1,8 +1,8 @@
 //! Rows that look like a feed: prices walk on the tick grid, the ladder moves with them, a level or two changes at a time,
 //! totals run, open interest moves every few minutes, frames hold some twenty packets.
 
-use tickhouse_model::{FrameId, Timestamp, Token};
-use tickhouse_store::{DataQuality, SessionType, Tick, TickIdentity, TickInstrument, TickLevel};
+use tickhouse_model::{DataQuality, FrameId, SessionType, Timestamp, Token};
+use tickhouse_store::{Tick, TickIdentity, TickInstrument, TickLevel};
 
 /// A die with a seed: `SplitMix64`.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ mod bars;
 mod schema;
 
 use tickhouse_embed::testkit::TestEngine;
-use tickhouse_model::{FrameId, Timestamp, Token};
+use tickhouse_model::{DataQuality, FrameId, SessionType, Timestamp, Token};
 use tickhouse_store::{
-    DataQuality, Deduplicate, InsertId, Partition, SchemaOptions, SessionType, Store, StoreOptions, Tick,
-    TickColumns, TickIdentity, TickInstrument, TickLevel, migrate,
+    Deduplicate, InsertId, Partition, SchemaOptions, Store, StoreOptions, Tick, TickColumns, TickIdentity,
+    TickInstrument, TickLevel, migrate,
 };
 use uuid::Uuid;
 

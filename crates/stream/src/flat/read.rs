@@ -1,11 +1,11 @@
 //! Fields to a tick.
 
 use super::names::{ASKS, BIDS, COMPUTED};
-use super::{FlatEntry, FlatLevel, FlatQuality, FlatSession, FlatTick};
+use super::{FlatEntry, FlatLevel, FlatTick};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use std::str::FromStr;
-use tickhouse_model::{IST_OFFSET_SECONDS, Timestamp};
+use tickhouse_model::{DataQuality, IST_OFFSET_SECONDS, SessionType, Timestamp};
 
 /// Why an entry is no tick.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,10 +78,10 @@ fn set(tick: &mut FlatTick, field: &[u8], value: Value<'_>) -> Result<bool, Flat
         b"oi_day_low" => tick.oi_day_low = value.integer()?,
         b"expiry" => tick.expiry = value.day()?,
         b"session_type" => {
-            tick.session_type = value.word(FlatSession::ALL, FlatSession::name, "session_type")?;
+            tick.session_type = value.word(SessionType::ALL, SessionType::name, "session_type")?;
         }
         b"data_quality" => {
-            tick.data_quality = value.word(FlatQuality::ALL, FlatQuality::name, "data_quality")?;
+            tick.data_quality = value.word(DataQuality::ALL, DataQuality::name, "data_quality")?;
         }
         _ => {
             if let Some(text) = text_column(tick, field) {

@@ -36,7 +36,7 @@ fn the_briefs_entry_is_read_as_its_consumer_would() {
     assert_eq!(tick.exchange_timestamp, tick.timestamp);
     assert_eq!(tick.bids[0], FlatLevel { price: 24_010.3, quantity: 75, orders: 3 });
     assert_eq!((tick.asks[4].orders, tick.asks[4].quantity), (9, 0));
-    assert_eq!((tick.session_type, tick.data_quality), (FlatSession::Regular, FlatQuality::Enriched));
+    assert_eq!((tick.session_type, tick.data_quality), (SessionType::Regular, DataQuality::Enriched));
     assert_eq!(entry.unknown_fields, 1);
 }
 
@@ -143,8 +143,8 @@ prop_compose! {
         asks in prop::array::uniform5(any_level()),
         texts in prop::array::uniform9("[A-Z][A-Z0-9 &-]{0,20}"),
         expiry in prop::option::of(0_i32..60_000),
-        session in 0..FlatSession::ALL.len(),
-        quality in 0..FlatQuality::ALL.len(),
+        session in 0..SessionType::ALL.len(),
+        quality in 0..DataQuality::ALL.len(),
     ) -> FlatTick {
         let [symbol, tradingsymbol, exchange, segment, underlying, sector, asset_class, instrument_type, packet_type] =
             texts;
@@ -157,7 +157,7 @@ prop_compose! {
             last_price, open_price, high_price, low_price, close_price, average_traded_price,
             volume, last_traded_quantity, total_buy_quantity, total_sell_quantity,
             open_interest, oi_day_high, oi_day_low, bids, asks, packet_type,
-            session_type: FlatSession::ALL[session], data_quality: FlatQuality::ALL[quality],
+            session_type: SessionType::ALL[session], data_quality: DataQuality::ALL[quality],
         }
     }
 }
