@@ -85,3 +85,16 @@ impl Metadata {
         seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_workspace_is_in_order() {
+        let metadata = Metadata::read().unwrap();
+        assert!(metadata.member("tickhouse").is_some());
+        crate::licences::check(&metadata).unwrap();
+        crate::arrows::check(&metadata).unwrap();
+    }
+}
