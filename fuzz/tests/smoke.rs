@@ -1,6 +1,7 @@
 //! A bounded fuzzing without coverage, on any toolchain: the real payloads of `tests/data` and what a tired network, a torn
 //! disk or a spiteful sender could make of them.
 
+use base64::Engine as _;
 use std::path::PathBuf;
 use tickhouse_decode::FrameBuilder;
 use tickhouse_model::{FrameId, Packet, PacketKind, Record, RecordKind, SnapshotMarks, Timestamp, Token};
@@ -55,11 +56,18 @@ fn try_all(seeds: &[Vec<u8>], check: fn(&[u8])) {
     }
 }
 
+/// The two published packets in one message.
+fn real_message() -> Vec<u8> {
+    let mut frame = FrameBuilder::default();
+    for name in ["mocks_ticker_quote.packet", "mocks_ticker_full.packet"] {
+        let body = base64::engine::general_purpose::STANDARD.decode(fixture(name).trim_ascii());
+        frame.push_raw(&body.expect("the fixture is base64"));
+    }
+    frame.take()
+}
+
 fn messages() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<Vec<u8>> =
-        ["cpp_websocket_ticks.bin", "js_fullMode_binary.packet", "js_quoteMode_binary.packet"]
-            .map(fixture)
-            .into();
+    let mut seeds = vec![real_message()];
     let mut frame = FrameBuilder::default();
     for (number, kind) in PacketKind::ALL.into_iter().enumerate() {
         frame.push(&Packet { last_price: -3_763, ..Packet::empty(Token::new(number as u32, 9), kind) });
@@ -112,7 +120,7 @@ fn records() {
                 received_at: Timestamp::from_millis(1_795_147_200_123),
                 kind,
                 snapshots,
-                payload: fixture("cpp_websocket_ticks.bin").into(),
+                payload: real_message().into(),
             }
             .encode(&mut bytes);
             bytes

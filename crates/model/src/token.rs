@@ -56,7 +56,7 @@ impl Segment {
     pub const MCXSX: Self = Self(8);
     /// Indices of every exchange.
     pub const INDICES: Self = Self(9);
-    /// NSE commodity derivatives. In no official client; the divisor was found by comparing ticks with `/quote`.
+    /// NSE commodity derivatives. Of the official clients only Python's, since 5.2.2, has this divisor.
     pub const NCO: Self = Self(12);
 
     /// What a raw price is divided by to give rupees (or index points). An unknown segment counts as 100, as most do;
