@@ -100,6 +100,21 @@ fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
+/// The data directory whose system is meant by somebody who only looks: this one, or the demo's below it when only that
+/// runs.
+pub(crate) fn of_what_runs(config: &Config) -> PathBuf {
+    let demo = config.data_dir.join("demo");
+    let runs = |data_dir: &Path| {
+        let roles = ["up", "demo", "record", "load", "sim"];
+        roles.iter().any(|role| RunFile::read(&run_dir(data_dir), role).is_some_and(|file| file.is_alive()))
+    };
+    if ports(config).is_none() && !runs(&config.data_dir) && runs(&demo) {
+        demo
+    } else {
+        config.data_dir.clone()
+    }
+}
+
 /// Ports of what runs on this data directory: under `up` or `demo`, else in the background.
 pub(crate) fn ports(config: &Config) -> Option<Ports> {
     let run_dir = run_dir(&config.data_dir);

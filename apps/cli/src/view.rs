@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Cell, Padding, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, BorderType, Borders, Cell, Padding, Paragraph, Row, Sparkline, Table, Wrap};
 use ratatui::{DefaultTerminal, Frame};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -52,7 +52,8 @@ pub(crate) struct View {
 impl View {
     /// Takes the terminal, and listens for `q` and Ctrl-C on a thread that ends with the receiver.
     pub(crate) fn open() -> anyhow::Result<(Self, mpsc::Receiver<()>)> {
-        let terminal = ratatui::try_init()?;
+        let mut terminal = ratatui::try_init()?;
+        terminal.clear()?;
         let (sender, quits) = mpsc::channel(1);
         std::thread::spawn(move || watch_keys(&sender));
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -124,7 +125,9 @@ impl Palette {
 }
 
 fn draw(frame: &mut Frame<'_>, scene: &Scene, history: &[u64], palette: Palette) {
-    let commands = scene.commands.len() as u16 * 2 + 2;
+    let width = usize::from(frame.area().width.saturating_sub(2)).max(1);
+    let lines = scene.commands.iter().map(|(_, command)| 1 + command.len().div_ceil(width));
+    let commands = lines.sum::<usize>() as u16 + 1;
     let [head, stages, middle, foot, note] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(8),
@@ -298,7 +301,9 @@ fn draw_commands(frame: &mut Frame<'_>, area: Rect, scene: &Scene, palette: Pale
         lines.push(Line::from(Span::styled(format!("# {what}"), palette.faint())));
         lines.push(Line::from(Span::raw(command.clone())));
     }
-    frame.render_widget(Paragraph::new(lines).block(palette.block("try in another terminal")), area);
+    // no sides, and wrapped: what stands here is copied
+    let block = palette.block("try in another terminal").borders(Borders::TOP);
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), area);
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ pub(crate) fn run(common: &Common, command: Sql) -> anyhow::Result<()> {
 }
 
 fn endpoint(common: &Common, command: &Sql) -> anyhow::Result<ClickHouseEndpoint> {
-    let config = setup::config(common)?;
+    let mut config = setup::config(common)?;
+    config.data_dir = endpoints::of_what_runs(&config);
     let mut endpoint = match &command.url {
         Some(url) => ClickHouseEndpoint {
             url: url.trim_end_matches('/').to_owned(),

@@ -24,7 +24,8 @@ pub(crate) struct Status {
 }
 
 pub(crate) fn run(common: &Common, command: &Status) -> anyhow::Result<()> {
-    let config = setup::config(common)?;
+    let mut config = setup::config(common)?;
+    config.data_dir = endpoints::of_what_runs(&config);
     setup::runtime(0)?.block_on(async {
         let statuses = statuses(&config).await?;
         if command.json {

@@ -147,20 +147,19 @@ pub(super) fn scene(
 /// Ready to be copied, with the ports as they are.
 fn commands(config: &Config, system: &System) -> Vec<(&'static str, String)> {
     let url = &system.services.clickhouse.url;
-    let database = &config.clickhouse.database;
     let program = own_name();
     let at = if url == "http://127.0.0.1:8123" { String::new() } else { format!(" --url {url}") };
     vec![
         (
             "the newest ticks, over HTTP",
             format!(
-                "curl '{url}/?database={database}' -d \"SELECT symbol, last_price, volume FROM tick_data WHERE date = today() ORDER BY timestamp DESC LIMIT 10 FORMAT PrettyCompact\""
+                "curl -s {url} -d 'SELECT symbol, last_price, volume FROM tick_data WHERE date = today() ORDER BY timestamp DESC LIMIT 9'"
             ),
         ),
         (
-            "one-minute bars of the index",
+            "one-minute bars of NIFTY 50",
             format!(
-                "{program} sql{at} \"SELECT * FROM tick_data_1min WHERE symbol = 'NIFTY' ORDER BY 1 DESC LIMIT 5 FORMAT Vertical\""
+                "{program} sql{at} \"SELECT * FROM tick_data_1min WHERE instrument_token = 256265 ORDER BY timestamp DESC LIMIT 3 FORMAT Vertical\""
             ),
         ),
         (
