@@ -36,9 +36,9 @@ const NEVER: &[(&str, &[&str])] = &[
 ];
 
 /// What only these may see together: both ends of the way.
-const BOTH_ENDS: &[&str] = &["tickhouse-load", "tickhouse"];
+const BOTH_ENDS: &[&str] = &["tickhouse-load", "tickhouse", "tickhouse-benches"];
 
-/// Programs: nobody depends on them, but the one program on the simulator.
+/// Programs: nobody depends on them, but the one program and the benchmarks on the simulator.
 const LEAVES: &[(&str, &[&str])] =
     &[("tickhouse", &[]), ("tickhouse-simulator", &["tickhouse"]), ("xtask", &[])];
 

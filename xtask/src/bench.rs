@@ -1,34 +1,34 @@
-//! `cargo xtask bench`: every benchmark of the workspace, one after the other, on an otherwise quiet machine.
+//! `cargo xtask bench`: the benchmarks of `benches/`, one after the other, on an otherwise quiet machine.
 
-use crate::metadata::Metadata;
 use crate::{install, run};
-use std::process::Command;
+use anyhow::bail;
 
-/// Runs the criterion benchmarks of each package that has any, then the comparisons in `benches/`.
+/// In the order of benches/README.md.
+const BENCHMARKS: &[&str] = &["decode", "format", "catch-up", "live", "bytes"];
+
+/// Installs what they need, builds with the bench profile, and runs those whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
-    let metadata = Metadata::read()?;
-    let names = metadata.members.iter().map(|id| metadata.packages[id].name.as_str());
-    for name in names.filter(|name| has_benches(name)) {
-        eprintln!("xtask: benchmarks of {name}");
-        let mut command = run::cargo(&["bench", "--locked", "--package", name, "--benches", "--"]);
-        command.args(filter);
-        run::run(&mut command)?;
+    let wanted: Vec<&str> =
+        BENCHMARKS.iter().copied().filter(|name| filter.is_none_or(|filter| name.contains(filter))).collect();
+    if wanted.is_empty() {
+        bail!("no benchmark is called so: there are {}", BENCHMARKS.join(", "));
     }
-    let script = run::root().join("benches/run");
-    if script.exists() {
-        let program = install::release_build()?;
-        install::services(&program)?;
-        let mut command = Command::new(script);
-        command.args(filter).current_dir(run::root()).env("TICKHOUSE_BIN", program);
-        if let Some(python) = install::python()? {
+    eprintln!("xtask: building the benchmarks; with whole-program optimisation that takes some minutes");
+    let packages = ["--package", "tickhouse", "--package", "tickhouse-benches"];
+    run::run(run::cargo(&["build", "--locked", "--profile", "bench"]).args(packages))?;
+    // the bench profile builds into the folder of release
+    let built = run::target().join("release");
+    let program = built.join("tickhouse");
+    install::services(&program)?;
+    let python = install::python()?;
+    for name in wanted {
+        eprintln!("\n== {name}");
+        let mut command = run::command(built.join("tickhouse-benches"), &[name]);
+        command.env("TICKHOUSE_BIN", &program);
+        if let Some(python) = &python {
             command.env("PYTHON", python);
         }
         run::run(&mut command)?;
     }
     Ok(())
-}
-
-fn has_benches(package: &str) -> bool {
-    let folder = package.strip_prefix("tickhouse-").unwrap_or(package);
-    ["crates", "apps"].iter().any(|base| run::root().join(base).join(folder).join("benches").is_dir())
 }

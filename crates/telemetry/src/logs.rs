@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
@@ -50,6 +51,7 @@ pub enum LogError {
 pub fn init_logs(settings: &LogSettings, clock: &Clock) -> Result<(), LogError> {
     let level = if settings.filter.is_empty() { "info" } else { &settings.filter };
     let filter = EnvFilter::try_new(level).map_err(|_| LogError::Filter(level.to_owned()))?;
+    let filter = without_secrets(filter);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_timer(Stamp(clock.clone()));
     let Some(path) = &settings.file else {
         let colour = std::io::stderr().is_terminal() && no_colour_is_unset();
@@ -61,6 +63,18 @@ pub fn init_logs(settings: &LogSettings, clock: &Clock) -> Result<(), LogError> 
     }
     let file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
     start(builder.with_ansi(false).with_writer(Mutex::new(file)), settings.json)
+}
+
+/// At `trace` the WebSocket library writes the whole handshake, whose query holds the access token.
+fn without_secrets(mut filter: EnvFilter) -> EnvFilter {
+    if filter.max_level_hint() == Some(LevelFilter::TRACE) {
+        // the more specific ones too, since the most specific directive counts
+        for target in ["tungstenite", "tungstenite::handshake", "tungstenite::handshake::client"] {
+            let cap = format!("{target}=debug").parse().expect("a constant directive is valid");
+            filter = filter.add_directive(cap);
+        }
+    }
+    filter
 }
 
 /// <https://no-color.org>: any value that is not empty asks for no colour.
@@ -115,6 +129,17 @@ mod tests {
         assert_eq!(line["fields"]["message"], "batch stored");
         assert_eq!(line["timestamp"], clock.now().to_string());
         assert!(matches!(init_logs(&settings, &clock), Err(LogError::Twice)));
+    }
+
+    #[test]
+    fn the_handshake_is_never_traced() {
+        for text in ["trace", "info,tungstenite=trace", "info,tungstenite::handshake::client=trace"] {
+            let filter = without_secrets(EnvFilter::try_new(text).unwrap()).to_string();
+            assert!(!filter.contains("tungstenite=trace") && !filter.contains("client=trace"), "{filter}");
+            assert!(filter.contains("tungstenite::handshake::client=debug"), "{filter}");
+        }
+        let quiet = without_secrets(EnvFilter::try_new("error").unwrap()).to_string();
+        assert!(!quiet.contains("tungstenite"), "{quiet}");
     }
 
     #[test]
