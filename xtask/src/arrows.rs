@@ -39,8 +39,12 @@ const NEVER: &[(&str, &[&str])] = &[
 const BOTH_ENDS: &[&str] = &["tickhouse-load", "tickhouse", "tickhouse-benches"];
 
 /// Programs: nobody depends on them, but the one program and the benchmarks on the simulator.
-const LEAVES: &[(&str, &[&str])] =
-    &[("tickhouse", &[]), ("tickhouse-simulator", &["tickhouse"]), ("xtask", &[])];
+const LEAVES: &[(&str, &[&str])] = &[
+    ("tickhouse", &[]),
+    ("tickhouse-simulator", &["tickhouse", "tickhouse-benches"]),
+    ("tickhouse-benches", &[]),
+    ("xtask", &[]),
+];
 
 /// What the demo must not have to build.
 const HEAVY: &[&str] = &["arrow", "parquet", "object_store", "aws-sdk-s3", "datafusion", "polars"];
