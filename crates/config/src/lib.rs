@@ -13,6 +13,7 @@ mod reader;
 mod secret;
 mod selection;
 mod settings;
+mod words;
 
 pub use fault::{ConfigError, Fault, Origin};
 pub use reader::{ENVIRONMENT_PREFIX, Sources};
