@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Its configuration file, in the data directory.
+const CONFIG: &str = "redis.conf";
 /// Loading an append-only file of some gigabytes takes its time.
 const START_LIMIT: Duration = Duration::from_mins(5);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -69,13 +71,15 @@ impl Redis {
     pub async fn start(mut options: RedisOptions) -> Result<Self, EmbedError> {
         std::fs::create_dir_all(&options.data_dir).map_err(EmbedError::io(&options.data_dir))?;
         options.data_dir = options.data_dir.canonicalize().map_err(EmbedError::io(&options.data_dir))?;
-        if let Some(pid) = found(&options).await {
-            tracing::info!(
-                port = options.port,
-                pid,
-                "redis of this data directory already runs, taking it over"
-            );
-            return Ok(Self { options, process: Some(Process::Found(pid)) });
+        if let Some((port, pid)) = left_behind(&options).await {
+            let mut process = Process::Found(pid);
+            if options.port == port || options.port == 0 {
+                tracing::info!(port, pid, "redis of this data directory already runs, taking it over");
+                return Ok(Self { options: RedisOptions { port, ..options }, process: Some(process) });
+            }
+            // two servers would write the same append-only file
+            tracing::info!(port, pid, "redis of this data directory runs on another port, ending it");
+            process.terminate().await;
         }
         options.port = port::claim(options.port, "Redis", "--redis-port")?;
         let mut redis = Self { options, process: None };
@@ -120,7 +124,7 @@ impl Redis {
 
     async fn launch(&mut self) -> Result<(), EmbedError> {
         let directory = &self.options.data_dir;
-        let config = directory.join("redis.conf");
+        let config = directory.join(CONFIG);
         std::fs::write(&config, config_text(&self.options)).map_err(EmbedError::io(&config))?;
         let log = self.log();
         let output = OpenOptions::new().create(true).append(true).open(&log).map_err(EmbedError::io(&log))?;
@@ -186,21 +190,27 @@ impl Service for Redis {
     }
 
     async fn stop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        process.signal(Signal::SIGTERM);
+        if let Some(mut process) = self.process.take() {
+            process.terminate().await;
+        }
+    }
+}
+
+impl Process {
+    /// Lets it end, kills it when it does not.
+    async fn terminate(&mut self) {
+        self.signal(Signal::SIGTERM);
         let deadline = Instant::now() + STOP_LIMIT;
-        while process.is_alive() {
+        while self.is_alive() {
             if Instant::now() > deadline {
                 tracing::warn!("redis did not end by itself, killing it");
                 break;
             }
             tokio::time::sleep(POLL).await;
         }
-        process.end();
+        self.end();
     }
-}
 
-impl Process {
     fn pid(&self) -> Pid {
         Pid::from_raw(match self {
             Self::Ours(child) => child.id() as i32,
@@ -246,16 +256,26 @@ fn config_text(options: &RedisOptions) -> String {
     )
 }
 
-/// The process id of a Redis that listens on the port and has this data directory.
-async fn found(options: &RedisOptions) -> Option<u32> {
-    if options.port == 0 {
-        return None;
+/// Port and process id of a Redis with this data directory that runs already, because its parent was killed: on the port
+/// that is asked for, or on the one that its configuration in the directory says.
+async fn left_behind(options: &RedisOptions) -> Option<(u16, u32)> {
+    let written = std::fs::read_to_string(options.data_dir.join(CONFIG)).unwrap_or_default();
+    let written = written.lines().find_map(|line| line.strip_prefix("port ")?.parse().ok());
+    for port in [Some(options.port), written].into_iter().flatten().filter(|port| *port != 0) {
+        if let Some(pid) = serves(port, &options.data_dir).await {
+            return Some((port, pid));
+        }
     }
-    let ask = conversation(options.port, "CONFIG GET dir\r\nINFO server");
+    None
+}
+
+/// The process id of the Redis that listens on the port, if it has this data directory.
+async fn serves(port: u16, data_dir: &Path) -> Option<u32> {
+    let ask = conversation(port, "CONFIG GET dir\r\nINFO server");
     let answer = tokio::time::timeout(Duration::from_secs(2), ask).await.ok()?.ok()?;
     let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name));
     let directory = answer.lines().find(|line| line.starts_with('/'))?;
-    (Path::new(directory) == options.data_dir).then(|| field("process_id:")?.parse().ok())?
+    (Path::new(directory) == data_dir).then(|| field("process_id:")?.parse().ok())?
 }
 
 /// Sends inline commands and returns everything that Redis answers until it closes.

@@ -113,6 +113,26 @@ async fn a_redis_left_behind_is_taken_over_and_a_strange_one_is_not() {
     assert!(TcpStream::connect(("127.0.0.1", first.port())).is_err());
 }
 
+/// Two servers would write the same append-only file.
+#[tokio::test]
+async fn a_data_directory_has_one_redis_whatever_port_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = RedisOptions::new(directory.path());
+    options.port = 0;
+    let mut first = Redis::start(options.clone()).await.unwrap();
+    let any = Redis::start(options.clone()).await.unwrap();
+    assert_eq!((any.pid(), any.port()), (first.pid(), first.port()), "any port is the one that it has");
+    std::mem::forget(any);
+
+    assert!(redis(first.port(), "XADD s 5-1 f v").contains("5-1"));
+    options.port = tickhouse_embed::port::free().unwrap();
+    let (second, ()) = tokio::join!(Redis::start(options.clone()), until("its end", || !first.is_alive()));
+    let second = second.unwrap();
+    assert_eq!(second.port(), options.port);
+    assert!(TcpStream::connect(("127.0.0.1", first.port())).is_err());
+    assert!(redis(second.port(), "XRANGE s - +").contains("5-1"), "the data are there");
+}
+
 #[tokio::test]
 async fn daemons_start_once_report_and_stop() {
     let directory = tempfile::tempdir().unwrap();
