@@ -191,6 +191,12 @@ impl Publisher {
 
     /// Finds the place and publishes until something happens.
     async fn publish(&mut self, resend: Option<EntryId>) -> Result<End, StreamError> {
+        // a wish may be the only way on: an entry that somebody else wrote can be ahead of all that the journal will have
+        if resend.is_none()
+            && let Some(end) = self.check().await?
+        {
+            return Ok(end);
+        }
         let mut run = self.find_place(resend).await?;
         loop {
             if run.checked.elapsed() >= self.options.check_every {
@@ -231,12 +237,9 @@ impl Publisher {
         pipeline.cmd("SADD").arg(options.streams_key()).arg(self.stream.name());
         let info = self.control.info(self.stream.name()).await?;
         let answers = self.link().pipeline(DOING, &pipeline).await?;
-        let mark = self.take_mark(answers.into_iter().next().unwrap_or(Value::Nil))?;
         let last = info.as_ref().map_or(EntryId::ZERO, |info| info.last_generated_id);
-        let session = self.position.borrow().session;
-        if last.ms > session {
-            return Err(StreamError::AheadOfJournal { stream: self.stream.name().to_owned(), found: last });
-        }
+        self.refuse_ahead(last)?;
+        let mark = self.take_mark(answers.into_iter().next().unwrap_or(Value::Nil))?;
         // a resend goes back before the mark, unless entries were added since
         let after = resend.map_or_else(|| last.max(mark), |resend| last.max(resend));
         let start = (after > EntryId::ZERO).then_some((after.ms, after.seq));
@@ -248,6 +251,15 @@ impl Publisher {
         tracing::info!(stream = %self.stream, %after, "publishing");
         let checked = Instant::now();
         Ok(Run { reader, make: info.is_none(), entries: Vec::new(), done: 0, checked })
+    }
+
+    /// An id of a later session than this one is another recorder's of the same name, or of a journal that was deleted.
+    /// Going on after it would publish nothing and, as a mark, let records be pruned that nobody has.
+    fn refuse_ahead(&self, found: EntryId) -> Result<(), StreamError> {
+        if found.ms > self.position.borrow().session {
+            return Err(StreamError::AheadOfJournal { stream: self.stream.name().to_owned(), found });
+        }
+        Ok(())
     }
 
     /// Sends one batch; false when the stream is gone.
@@ -377,6 +389,7 @@ impl Publisher {
         let answer = self.control.checked("reading a mark", answer)?;
         let known = *self.mark.borrow();
         let mark = reply::id(&answer).unwrap_or(known);
+        self.refuse_ahead(mark)?;
         if mark != known {
             self.remember_mark(mark);
             self.mark.send_replace(mark);

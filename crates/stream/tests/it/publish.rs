@@ -120,6 +120,40 @@ async fn a_stream_ahead_of_the_journal_is_an_alarm() {
     feed.end().await;
 }
 
+/// Going on after such a mark would publish nothing, and let the journal be pruned up to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_ahead_of_the_journal_is_an_alarm() {
+    let redis = Redis::start(&[]).await;
+    redis.run::<u64>("HSET ticks:marks kite-1/2 9999999999999-5").await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut feed = Feed::start(dir.path(), &redis);
+    feed.push(10).await;
+    eventually("the status says so", async || {
+        feed.handle.status().waiting_for.is_some_and(|why| why.contains("two recorders of one name"))
+    })
+    .await;
+    assert_eq!(*feed.handle.mark().borrow(), EntryId::ZERO, "nothing may be pruned by it");
+    redis.run::<u64>("HDEL ticks:marks kite-1/2").await;
+    feed.wait_published().await;
+    feed.end().await;
+}
+
+/// Somebody's `XADD *` has an id past all of the session; a loader that came upon it wishes for a clean stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_is_granted_although_the_stream_is_ahead_of_the_journal() {
+    let redis = Redis::start(&[]).await;
+    redis.run::<String>(&format!("XADD {STREAM} 9999999999999-5 field value")).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut feed = Feed::start(dir.path(), &redis);
+    feed.push(10).await;
+    eventually("it waits", async || feed.handle.status().waiting_for.is_some()).await;
+    let control = Control::new(redis.options()).unwrap();
+    control.request_resend(STREAM, EntryId::ZERO).await.unwrap();
+    feed.wait_published().await;
+    assert_eq!(redis.run::<u64>(&format!("XLEN {STREAM}")).await, 10);
+    feed.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_waits_above_the_high_water_mark() {
     let redis = Redis::start(&[]).await;
