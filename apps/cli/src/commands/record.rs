@@ -21,7 +21,7 @@ use tickhouse_source::{
     AccessToken, Key, PreviousSession, Secret, SessionGate, Shard, ShardLimits, SocketHandle, SocketSetup,
     TickerOptions, control, run_socket, shard,
 };
-use tickhouse_stream::{Publisher, PublisherHandle, PublisherOptions};
+use tickhouse_stream::{Publisher, PublisherHandle, PublisherOptions, RedisOptions};
 use tickhouse_telemetry::Latency;
 use tokio::task::JoinSet;
 
@@ -188,8 +188,31 @@ impl Recorder {
             });
             lines.insert(shard.socket, Line { handle, publisher });
         }
+        recorder.publish_leftovers(config, &directory, &redis, &lines)?;
         recorder.lines = Arc::new(lines);
         Ok(recorder)
+    }
+
+    /// Publishes what sockets of an earlier start, with more sockets than this one, left in their journals.
+    fn publish_leftovers(
+        &mut self,
+        config: &Config,
+        directory: &Path,
+        redis: &RedisOptions,
+        lines: &BTreeMap<u16, Line>,
+    ) -> anyhow::Result<()> {
+        let entries =
+            std::fs::read_dir(self.journal.directory()).context("reading the journal's directory")?;
+        let sockets = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u16>().ok());
+        for socket in sockets.filter(|socket| !lines.contains_key(socket)) {
+            // its sender is dropped at once: nothing is appended, and the publisher ends when all is published
+            let position = self.journal.start_socket(socket)?.position;
+            let options = PublisherOptions::default();
+            let (clock, name) = (config.clock.clone(), config.recorder.as_str());
+            let (task, _) = Publisher::new(redis.clone(), options, directory, name, socket, position, clock)?;
+            self.publishers.spawn(task.run(std::future::pending()));
+        }
+        Ok(())
     }
 
     /// Closes the sockets, then the journal, then publishes what is left, each as far as it can be done in time.
