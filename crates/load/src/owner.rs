@@ -50,6 +50,7 @@ impl<'a> Owner<'a> {
             lost = keep(&owner.lease, options.lease_ttl) => return Err(lost),
         }
         owner.marks = shared.store.marks().await?;
+        owner.ask_for_what_was_forgotten().await?;
         for (origin, mark) in &owner.marks {
             owner.control.set_mark(origin, mark.last.into()).await?;
         }
@@ -65,6 +66,22 @@ impl<'a> Owner<'a> {
         for seal in self.shared.store.open_seals().await? {
             let marks = self.shared.store.marks().await?;
             recovery::recover(self.shared, &self.control, &seal, &marks).await?;
+        }
+        Ok(())
+    }
+
+    /// A mark that Redis has higher than ClickHouse says that ClickHouse was restored older, or emptied: what it forgot may be
+    /// in the journals still. Where a session ended is not visible in a stream, so no hole would tell.
+    async fn ask_for_what_was_forgotten(&self) -> Result<(), LoadError> {
+        for (origin, known) in self.control.marks().await? {
+            let stream = recovery::stream_of(&self.control, &origin);
+            let stored: EntryId = self.marks.get(&origin).map_or(EntryId::ZERO, |mark| mark.last.into());
+            if stream.is_frames() && known > stored {
+                tracing::warn!(origin, %known, %stored, "ClickHouse has less than was confirmed, asking for the rest again");
+                // lowered first: the journal is pruned by it
+                self.control.set_mark(&origin, stored).await?;
+                self.control.request_resend(stream.name(), stored).await?;
+            }
         }
         Ok(())
     }
@@ -134,6 +151,9 @@ impl Committer<'_> {
             self.lease.renew().await?;
         }
         store.record_sealed(&batch.seal, clock.now()).await?;
+        // asked of Redis, after the seal: a successor that did not see the seal when it looked for open ones loads these
+        // entries by itself, and one that comes later sees it
+        self.lease.renew().await?;
         settle::store_fresh(store, &batch, counters).await?;
         store.record_stored(&batch.seal, clock.now()).await?;
         batch.count(counters, clock.now());

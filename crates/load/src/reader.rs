@@ -229,7 +229,11 @@ impl<'a> Reader<'a> {
         for stream in self.consumer.discover().await? {
             if !self.sources.contains_key(stream.name()) {
                 let mark = self.marks.get(&stream.origin()).copied().unwrap_or_default();
-                let source = Source::new(stream.clone(), mark.epoch, mark.last.into());
+                let mut source = Source::new(stream.clone(), mark.epoch, mark.last.into());
+                if stream.is_frames() && self.consumer.control().resend_pending(stream.name()).await? {
+                    // what is in the stream now begins too late
+                    source.hole = Some(Hole { since: Instant::now() });
+                }
                 self.sources.insert(stream.name().to_owned(), source);
             }
         }

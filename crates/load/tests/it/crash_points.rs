@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use tickhouse_load::Loader;
+use tickhouse_store::{Partition, Seal, SealRange};
 
 /// Loads something, then stops: the state that each test takes apart.
 async fn loaded(name: &str) -> World {
@@ -121,4 +122,57 @@ async fn two_owners() {
     other.caught_up().await;
     world.assert_exact().await;
     other.stop().await;
+}
+
+/// An owner that slept through its lease wakes, and its seal arrives after its successor stored the entries.
+#[tokio::test]
+async fn a_seal_that_came_too_late() {
+    let world = loaded("crash_late_seal").await;
+    let session = world.session();
+    let range = SealRange {
+        origin: "r1/0".to_owned(),
+        epoch: 0,
+        first: (session, 11),
+        last: (session, 60),
+        entries: 50,
+    };
+    let late = Seal {
+        loader: "loader".to_owned(),
+        fence: 1,
+        number: 1,
+        ranges: vec![range],
+        partitions: vec![(Partition::of(world.clock.now()), 250)],
+        frames: 50,
+        quarantined: 0,
+        gaps: 0,
+    };
+    world.store.record_sealed(&late, world.clock.now()).await.unwrap();
+    successor_makes_it_exact(world).await;
+}
+
+/// ClickHouse restored from a copy that lacks the last batches, Redis not, and meanwhile the recorder has begun a new session:
+/// its first record follows anything.
+#[tokio::test]
+async fn a_store_restored_older_is_filled_from_the_journal() {
+    let mut world = loaded("crash_restored").await;
+    let sent = world.sent.len();
+    let first = world.session();
+    for table in ["tick_data", "frames", "loader_seals", "tick_data_1min_state"] {
+        world.run(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    // as the loader does once the grace is over
+    let (mut redis, stream) = (world.redis().await, world.redis.frame_stream("r1", 0));
+    let trim = redis::cmd("XTRIM").arg(stream.name()).arg("MAXLEN").arg(0).query_async(&mut redis).await;
+    let _: u64 = trim.unwrap();
+    world.restart_recorder().await;
+    let loader = world.loader();
+    world.send_frames(50, 5).await;
+    world
+        .wait_for("SELECT count(), uniqExact(session, sequence) FROM frames", &format!("{0}\t{0}", sent + 50))
+        .await;
+    let ticks =
+        format!("SELECT count(), uniqExact(sequence, packet_index) FROM tick_data WHERE session = {first}");
+    assert_eq!(world.query(&ticks).await, format!("{0}\t{0}", sent * 5));
+    assert_eq!(world.query("SELECT count() FROM feed_gaps").await, "0");
+    loader.stop().await;
 }

@@ -81,6 +81,17 @@ impl World {
         (self.journal, self.socket) = (Some(journal), Some(socket));
     }
 
+    /// Ends the recorder in order and starts it again: a new session, with sequences from 1.
+    pub(crate) async fn restart_recorder(&mut self) {
+        self.socket = None;
+        let journal = self.journal.take().unwrap();
+        tokio::task::spawn_blocking(move || journal.close(PATIENCE)).await.unwrap();
+        if let Some((_stop, task)) = self.publisher.take() {
+            task.await.unwrap();
+        }
+        self.start_recorder();
+    }
+
     pub(crate) fn session(&self) -> u64 {
         self.journal.as_ref().unwrap().session()
     }
