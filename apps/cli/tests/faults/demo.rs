@@ -136,11 +136,13 @@ impl Demo {
         if let "record" | "load" = role {
             return until(role, || self.try_pid(role));
         }
+        until(role, || self.pid_if_there(role))
+    }
+
+    fn pid_if_there(&self, role: &str) -> Option<u32> {
         let word = if role == "redis" { "redis-server" } else { "launch.json" };
-        until(role, || {
-            let children = processes().into_iter().filter(|process| process.parent == self.own_pid());
-            children.filter(|process| process.command.contains(word)).map(|process| process.pid).next()
-        })
+        let children = processes().into_iter().filter(|process| process.parent == self.own_pid());
+        children.filter(|process| process.command.contains(word)).map(|process| process.pid).next()
     }
 
     /// Kills a process as nothing else can, and waits until its successor is there.

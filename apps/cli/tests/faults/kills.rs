@@ -12,12 +12,13 @@ fn nothing_is_lost_when_loader_redis_and_clickhouse_are_killed() {
     let ledger = folder.path().join("ledger");
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    let mut demo = Demo::start(&data, &["--duration", "16s", "--ledger", ledger.to_str().unwrap()]);
+    let mut demo = Demo::start(&data, &["--ledger", ledger.to_str().unwrap()]);
     for role in ["load", "redis", "clickhouse"] {
         demo.wait_ticks(BETWEEN);
         demo.kill(role);
     }
-    let ended = demo.wait();
+    demo.wait_ticks(BETWEEN);
+    let ended = demo.terminate();
     ended.assert_exact();
     for role in ["load", "redis", "clickhouse"] {
         assert_eq!(ended.json["restarts"][role], 1, "{role}: {ended:#?}");
