@@ -5,10 +5,11 @@ use crate::error::LoadError;
 use crate::options::LoaderOptions;
 use crate::owner::Owner;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tickhouse_enrich::{Calendar, InstrumentTable};
 use tickhouse_store::Store;
+use tickhouse_stream::Lease;
 use tickhouse_telemetry::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) instruments: watch::Receiver<Arc<InstrumentTable>>,
     pub(crate) counters: Counters,
     pub(crate) state: watch::Sender<LoaderState>,
+    /// The lease of an ownership that ended while Redis was away: ours to give back before we ask for the next.
+    pub(crate) unreleased: Mutex<Option<Lease>>,
 }
 
 /// Where a loader stands.
@@ -75,7 +78,9 @@ impl Loader {
     ) -> Self {
         let state = watch::Sender::new(LoaderState::default());
         let counters = Counters::default();
-        let shared = Arc::new(Shared { options, store, clock, calendar, instruments, counters, state });
+        let unreleased = Mutex::default();
+        let shared =
+            Arc::new(Shared { options, store, clock, calendar, instruments, counters, state, unreleased });
         let stop = watch::Sender::new(false);
         let task = tokio::spawn(run(Arc::clone(&shared), stop.subscribe()));
         Self { shared, stop, task }

@@ -43,6 +43,14 @@ impl<'a> Owner<'a> {
         let control = consumer.control().clone();
         let now = u64::try_from(shared.clock.now().as_millis()).unwrap_or(0);
         let floor = now.max(shared.store.highest_fence().await? + 1);
+        let unreleased = shared.unreleased.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lease) = unreleased {
+            // nothing of that ownership runs any more, so there is no need to wait until its lease expires
+            if let Err(error) = lease.release().await {
+                *shared.unreleased.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+                return Err(error.into());
+            }
+        }
         let lease = Lease::acquire(&control, &options.name, options.lease_ttl, floor).await?;
         let mut owner = Self { shared, control, consumer, lease, marks: BTreeMap::new() };
         tokio::select! {
@@ -101,6 +109,7 @@ impl<'a> Owner<'a> {
         };
         if let Err(error) = lease.release().await {
             tracing::debug!(%error, "the lease was not given back, it expires by itself");
+            *shared.unreleased.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
         }
         result
     }

@@ -119,11 +119,11 @@ impl Lease {
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the lease back, unless it is another's already.
+    /// Gives the lease back, unless it is another's already. Doing it again is harmless: no other lease has its fence.
     ///
     /// # Errors
     /// When Redis fails; the lease then expires by itself.
-    pub async fn release(self) -> Result<(), StreamError> {
+    pub async fn release(&self) -> Result<(), StreamError> {
         let mut command = cmd("EVAL");
         command.arg(RELEASE).arg(1).arg(&self.key).arg(&self.token);
         self.control.link().send("releasing the lease", &command).await.map(|_| ())

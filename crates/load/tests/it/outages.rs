@@ -1,8 +1,9 @@
 //! Redis and ClickHouse killed and emptied while ticks flow.
 
 use crate::world::World;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tickhouse_embed::testkit::{TestEngine, TestRedis};
+use tickhouse_load::LoaderOptions;
 
 async fn flushall(world: &World) {
     let mut redis = world.redis().await;
@@ -40,6 +41,30 @@ async fn redis_killed() {
         world.send_frames(100, 4).await;
         redis.restart().await.unwrap();
     }
+    world.wait_stored().await;
+    loader.caught_up().await;
+    world.assert_exact().await;
+    loader.stop().await;
+}
+
+/// A loader that could not give its lease back, because Redis was away, does not wait for it to expire.
+#[tokio::test]
+async fn own_lease_is_no_obstacle_after_an_outage_of_redis() {
+    let mut redis = TestRedis::start().await;
+    let mut world = World::on("outage_lease", TestEngine::shared().await.url(), redis.url()).await;
+    let loader = world.loader_leased(Duration::from_mins(2), LoaderOptions::default());
+    world.send_frames(50, 4).await;
+    world.wait_stored().await;
+    // on the disk itself, as the lease of a loader that has run for a while is
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    redis.kill();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while loader.state().fence.is_some() {
+        assert!(Instant::now() < deadline, "the ownership goes on without Redis");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    redis.restart().await.unwrap();
+    world.send_frames(50, 4).await;
     world.wait_stored().await;
     loader.caught_up().await;
     world.assert_exact().await;

@@ -102,10 +102,15 @@ impl World {
 
     /// A loader with short batches and leases.
     pub(crate) fn loader_with(&self, options: LoaderOptions) -> Loader {
+        self.loader_leased(Duration::from_secs(1), options)
+    }
+
+    /// A loader with short batches and this lease.
+    pub(crate) fn loader_leased(&self, lease_ttl: Duration, options: LoaderOptions) -> Loader {
         let options = LoaderOptions {
             redis: self.redis.clone(),
             batch_time: Duration::from_millis(100),
-            lease_ttl: Duration::from_secs(1),
+            lease_ttl,
             trim_grace: Duration::from_millis(200),
             ..options
         };
