@@ -92,7 +92,7 @@ fn a_full_disk_stops_no_recorder_and_loses_nothing() {
     let sequences: Vec<u64> = entries.iter().map(|entry| entry.id.sequence).collect();
     assert_eq!(sequences, (1..=entries.len() as u64).collect::<Vec<_>>());
     let sent: Vec<_> = frames(&ledger).into_iter().filter(|frame| frame.connection == 1).collect();
-    let recorded: Vec<_> = entries
+    let kept: Vec<_> = entries
         .iter()
         .filter_map(|entry| {
             let record = tickhouse_model::Record::decode(&entry.bytes).unwrap();
@@ -101,7 +101,7 @@ fn a_full_disk_stops_no_recorder_and_loses_nothing() {
         })
         .collect();
     // a socket that waited for the disk may have lost its connection: then what was under way is gone, and a gap
-    assert!(recorded.len() > 100 && recorded.iter().sum::<u64>() <= packets(&frames(&ledger)));
-    let first = recorded.len().min(sent.len());
-    assert!(recorded[..first].iter().copied().eq(sent[..first].iter().map(|frame| frame.packets)));
+    assert!(kept.len() > 100 && kept.iter().sum::<u64>() <= packets(&frames(&ledger)));
+    let first = kept.len().min(sent.len());
+    assert!(kept[..first].iter().copied().eq(sent[..first].iter().map(|frame| frame.packets)));
 }

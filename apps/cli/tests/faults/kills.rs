@@ -88,6 +88,5 @@ fn an_emptied_redis_is_filled_again() {
 }
 
 fn unix_millis() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_millis()).unwrap()
+    tickhouse_telemetry::Clock::system().now().as_millis()
 }
