@@ -44,7 +44,7 @@ fn decode_quote(body: &[u8; 44]) -> Packet {
 }
 
 #[inline]
-fn decode_full(body: &[u8; 184]) -> Packet {
+pub(crate) fn decode_full(body: &[u8; 184]) -> Packet {
     Packet {
         token: Token(number(body, 0)),
         kind: PacketKind::Full,

@@ -1,6 +1,6 @@
 //! The container: walking it, and making one.
 
-use crate::body::{decode_body, encode_packet};
+use crate::body::{decode_body, decode_full, encode_packet};
 use tickhouse_model::{Packet, PacketKind, Token};
 
 /// Whether a binary message is a heartbeat: Kite sends one byte, of undocumented value, when there is nothing else.
@@ -85,15 +85,32 @@ impl<'a> Iterator for Packets<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (index, offset, body) = match self.bodies.next()? {
-            Ok(found) => found,
-            Err(error) => return Some(Err(error)),
-        };
-        Some(Ok(match decode_body(body) {
-            Some(packet) => Item::Packet { index, packet },
-            None => Item::Unknown { index, offset, body },
-        }))
+        self.bodies.next().map(item)
     }
+
+    /// What `for_each` runs on. A full packet goes straight from the message into the closure, without being put together in
+    /// memory first: about twice as fast as a `for` loop.
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut each: F) -> B {
+        let mut folded = init;
+        for found in self.bodies {
+            folded = match found {
+                Ok((index, _, body)) if let Ok(full) = body.try_into() => {
+                    each(folded, Ok(Item::Packet { index, packet: decode_full(full) }))
+                }
+                other => each(folded, item(other)),
+            };
+        }
+        folded
+    }
+}
+
+fn item(found: Result<Body<'_>, FrameError>) -> Result<Item<'_>, FrameError> {
+    let (index, offset, body) = found?;
+    Ok(match decode_body(body) {
+        Some(packet) => Item::Packet { index, packet },
+        None => Item::Unknown { index, offset, body },
+    })
 }
 
 /// The tokens of a message with their places, without decoding anything else; stops silently at a fault. Bodies of
@@ -141,12 +158,14 @@ impl<'a> Bodies<'a> {
         Self { message, offset: 2, index: 0, count: packet_count(message), ended }
     }
 
+    #[cold]
     fn truncated(&mut self, needed: usize) -> FrameError {
         self.ended = true;
         let left = self.message.len() - self.offset;
         FrameError::Truncated { index: self.index, offset: self.offset, needed, left }
     }
 
+    #[cold]
     fn finish(&mut self) -> Option<Result<Body<'a>, FrameError>> {
         self.ended = true;
         let len = self.message.len() - self.offset;

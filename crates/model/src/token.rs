@@ -16,6 +16,7 @@ impl Token {
     }
 
     /// The market segment, the token's last byte.
+    #[inline]
     pub const fn segment(self) -> Segment {
         Segment(self.0 as u8)
     }
@@ -61,6 +62,7 @@ impl Segment {
 
     /// What a raw price is divided by to give rupees (or index points). An unknown segment counts as 100, as most do;
     /// see [`Segment::is_known`].
+    #[inline]
     pub const fn divisor(self) -> u32 {
         match self {
             Self::CDS => 10_000_000,
@@ -98,6 +100,7 @@ impl Segment {
     }
 
     /// A raw price in rupees: the double nearest to the decimal value, because both operands are exact.
+    #[inline]
     pub fn rupees(self, raw: i32) -> f64 {
         f64::from(raw) / f64::from(self.divisor())
     }

@@ -1,0 +1,170 @@
+//! Full packets per second on one core: Tickhouse beside other public decoders, every field read, prices in rupees.
+//!
+//! Each decoder gets the same messages and adds every value of every packet into one number (prices by the bits of
+//! their doubles), which must be the same for all. The decoders take turns; the median of the rounds counts.
+//!
+//!     decoders [MESSAGES_FILE]    writes the messages there too, for decoders in other languages
+//!
+//! `kiteticker-async` and `kiteticker-async-manager` keep their walk over the container private, so they are given
+//! bodies by the barest walk there is. The latter's raw view decodes nothing: it is a cast, and the walk, the byte order and
+//! the scaling are done here.
+
+mod others;
+
+use std::hint::black_box;
+use std::time::Instant;
+use tickhouse_decode::{FrameBuilder, Item, decode};
+use tickhouse_model::{Level, Packet, PacketKind, Token};
+
+const MESSAGES: usize = 500;
+const PACKETS: usize = 20;
+const ROUNDS: usize = 15;
+/// Times that a decoder goes through all messages in its turn.
+const TURNS: usize = 20;
+
+type Decoder = fn(&[Vec<u8>]) -> Sum;
+
+const DECODERS: [(&str, Decoder); 6] = [
+    ("tickhouse", tickhouse),
+    ("kiteconnect 1.0.1 (Zerodha)", others::zerodha),
+    ("kiteconnect-rs 0.1.0", others::kiteconnect_rs),
+    ("kiteticker-async 0.1.1", others::kiteticker_async),
+    ("kiteticker-async-manager 0.4.1, Tick", others::manager_tick),
+    ("kiteticker-async-manager 0.4.1, raw view", others::manager_raw),
+];
+
+/// Every value of every packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Sum(u64);
+
+impl Sum {
+    #[inline(always)]
+    pub(crate) fn number(&mut self, value: impl Into<u64>) {
+        self.0 = self.0.wrapping_add(value.into());
+    }
+
+    #[inline(always)]
+    pub(crate) fn price(&mut self, value: f64) {
+        self.0 = self.0.wrapping_add(value.to_bits());
+    }
+}
+
+fn tickhouse(messages: &[Vec<u8>]) -> Sum {
+    let mut sum = Sum::default();
+    for message in messages {
+        decode(message).for_each(|item| {
+            // anything else would be missed in the sum
+            let Ok(Item::Packet { packet, .. }) = item else { return };
+            let divisor = f64::from(packet.segment().divisor());
+            sum.number(packet.token.0);
+            for price in [
+                packet.last_price,
+                packet.average_traded_price,
+                packet.open_price,
+                packet.high_price,
+                packet.low_price,
+                packet.close_price,
+            ] {
+                sum.price(f64::from(price) / divisor);
+            }
+            for number in [
+                packet.last_traded_quantity,
+                packet.volume,
+                packet.total_buy_quantity,
+                packet.total_sell_quantity,
+                packet.last_trade_time,
+                packet.open_interest,
+                packet.oi_day_high,
+                packet.oi_day_low,
+                packet.exchange_timestamp,
+            ] {
+                sum.number(number);
+            }
+            for side in [&packet.bids, &packet.asks] {
+                for level in side {
+                    sum.price(f64::from(level.price) / divisor);
+                    sum.number(level.quantity);
+                    sum.number(level.orders);
+                }
+            }
+        });
+    }
+    sum
+}
+
+fn main() {
+    let messages = messages();
+    if let Some(path) = std::env::args().nth(1) {
+        let bytes: Vec<u8> = messages
+            .iter()
+            .flat_map(|message| [&(message.len() as u32).to_le_bytes()[..], message].concat())
+            .collect();
+        std::fs::write(path, bytes).expect("the file of messages can be written");
+    }
+    let expected = tickhouse(&messages);
+    let mut times = vec![Vec::new(); DECODERS.len()];
+    for _ in 0..ROUNDS {
+        for ((name, decoder), times) in DECODERS.iter().zip(&mut times) {
+            let started = Instant::now();
+            for _ in 0..TURNS {
+                let sum = black_box(decoder(black_box(&messages)));
+                assert_eq!(sum, expected, "{name} reads other values");
+            }
+            times.push(started.elapsed());
+        }
+    }
+    println!("| decoder | million full packets/s | tickhouse is faster by |\n|---|---|---|");
+    let rate = |times: &mut Vec<std::time::Duration>| {
+        times.sort();
+        (MESSAGES * PACKETS * TURNS) as f64 / times[ROUNDS / 2].as_secs_f64() / 1e6
+    };
+    let ours = rate(&mut times[0]);
+    for ((name, _), times) in DECODERS.iter().zip(&mut times) {
+        let rate = rate(times);
+        println!("| {name} | {rate:.2} | {:.2} |", ours / rate);
+    }
+}
+
+/// Messages of full packets with values all over their ranges, in segments whose divisors every decoder knows.
+fn messages() -> Vec<Vec<u8>> {
+    let mut state = 7_u64;
+    let mut dice = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let message = |_| {
+        let mut frame = FrameBuilder::default();
+        for _ in 0..PACKETS {
+            let segment = [1, 2, 4, 7][dice(4) as usize];
+            let token = Token::new(1 + dice(9_000) as u32, segment);
+            let mut packet = Packet::empty(token, PacketKind::Full);
+            let mut price = || 1_000 + dice(500_000) as i32;
+            packet.last_price = price();
+            packet.average_traded_price = price();
+            packet.open_price = price();
+            packet.high_price = price();
+            packet.low_price = price();
+            packet.close_price = price();
+            let mut number = || dice(1 << 31) as u32;
+            packet.last_traded_quantity = number();
+            packet.volume = number();
+            packet.total_buy_quantity = number();
+            packet.total_sell_quantity = number();
+            packet.open_interest = number();
+            packet.oi_day_high = number();
+            packet.oi_day_low = number();
+            packet.last_trade_time = 1_795_147_200;
+            packet.exchange_timestamp = 1_795_147_201;
+            for level in packet.bids.iter_mut().chain(&mut packet.asks) {
+                *level = Level {
+                    price: 1_000 + dice(500_000) as i32,
+                    quantity: dice(100_000) as u32,
+                    orders: dice(500) as u16,
+                };
+            }
+            frame.push(&packet);
+        }
+        frame.take()
+    };
+    (0..MESSAGES).map(message).collect()
+}

@@ -1,0 +1,67 @@
+//! Benchmarks: what Tickhouse costs, beside what others cost, in one run. `cargo xtask bench` builds and runs this;
+//! benches/README.md has the results.
+//!
+//! What enters: the simulator's market, a real Redis, a real ClickHouse. What leaves: lines of figures, and an error when
+//! a benchmark computed something wrong. What never happens here: judging a figure.
+
+mod bytes;
+mod catch_up;
+mod format;
+mod live;
+mod market;
+mod row_binary;
+mod rows;
+mod services;
+mod usage;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Benchmarks of Tickhouse.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    which: Which,
+    /// The tickhouse program, whose process becomes the ClickHouse engine
+    #[arg(long, env = "TICKHOUSE_BIN", global = true, default_value = "tickhouse")]
+    tickhouse: PathBuf,
+    /// Python with the packages of tests/python/requirements.txt, for the comparisons with Python programs
+    #[arg(long, env = "PYTHON", global = true)]
+    python: Option<PathBuf>,
+    /// How much: ticks, packets or seconds, by the benchmark [default: as on the page of results]
+    #[arg(long, global = true)]
+    amount: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Which {
+    /// Rows per second into ClickHouse by insert format
+    Format,
+    /// A stream of millions of ticks into ClickHouse, beside a bare insert and the brief's consumer
+    CatchUp {
+        /// Rows of a batch
+        #[arg(long, default_value_t = tickhouse_load::LoaderOptions::default().batch_rows)]
+        batch_rows: usize,
+    },
+    /// 20,000 packets a second for a while: processor, memory, latencies
+    Live,
+    /// Bytes per stored tick, beside the brief's table
+    Bytes,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let Arguments { which, tickhouse, python, amount } = arguments;
+    let python = python.as_deref();
+    let tickhouse = std::path::absolute(tickhouse).context("the tickhouse program has no path")?;
+    match which {
+        Which::Format => runtime.block_on(format::run(&tickhouse, amount.unwrap_or(500_000))),
+        Which::CatchUp { batch_rows } => {
+            runtime.block_on(catch_up::run(&tickhouse, python, amount.unwrap_or(5_000_000), batch_rows))
+        }
+        Which::Live => live::run(&tickhouse, amount.unwrap_or(60)),
+        Which::Bytes => runtime.block_on(bytes::run(&tickhouse, amount.unwrap_or(5_000_000))),
+    }
+}
