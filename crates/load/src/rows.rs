@@ -75,12 +75,12 @@ impl RowMaker {
 
     fn push_packets(&mut self, batch: &mut Batch, recorder: &str, record: &Record) -> Outcome {
         let mut outcome = Outcome::default();
-        for item in decode(&record.payload) {
+        decode(&record.payload).for_each(|item| {
             let (index, reason, detail, payload) = match item {
                 Ok(Item::Packet { index, packet }) => {
                     self.push_packet(batch, recorder, record, index, &packet);
                     outcome.ticks = outcome.ticks.saturating_add(1);
-                    continue;
+                    return;
                 }
                 Ok(Item::Unknown { index, offset, body }) => {
                     let detail = format!("a body of {} bytes at offset {offset}", body.len());
@@ -103,7 +103,7 @@ impl RowMaker {
                 detail,
                 payload,
             });
-        }
+        });
         outcome
     }
 

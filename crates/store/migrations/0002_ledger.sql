@@ -23,7 +23,8 @@ PARTITION BY date
 ORDER BY (recorder, socket, session, sequence)
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
--- Windows in which ticks may have been missed.
+-- Windows in which ticks may have been missed. Few rows, and not partitioned: the rows of a batch go in with one insert, whole or not
+-- at all, whatever months they belong to. The same holds for `quarantine`.
 CREATE TABLE IF NOT EXISTS feed_gaps
 (
     recorder LowCardinality(String),
@@ -43,7 +44,6 @@ CREATE TABLE IF NOT EXISTS feed_gaps
     date Date DEFAULT toDate(`from`)
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(date)
 ORDER BY (recorder, stream, socket, `from`)
 SETTINGS non_replicated_deduplication_window = 1000;
 
@@ -65,7 +65,6 @@ CREATE TABLE IF NOT EXISTS quarantine
     date Date DEFAULT toDate(received_at)
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(date)
 ORDER BY (recorder, stream, socket, session, sequence, packet_index)
 SETTINGS non_replicated_deduplication_window = 1000;
 

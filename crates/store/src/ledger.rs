@@ -180,9 +180,9 @@ impl LedgerColumns {
         LedgerRows { frames: self.frames.rows(), quarantined: self.quarantine.rows(), gaps: self.gaps.rows() }
     }
 
-    /// The blocks with the tables they belong to; empty ones are left out.
+    /// The blocks with the tables they belong to, `frames` last: its rows promise the others. Empty ones are left out.
     pub fn finish(self) -> Vec<(&'static str, NativeBlock)> {
-        [("frames", self.frames), ("quarantine", self.quarantine), ("feed_gaps", self.gaps)]
+        [("quarantine", self.quarantine), ("feed_gaps", self.gaps), ("frames", self.frames)]
             .into_iter()
             .filter(|(_, block)| !block.is_empty())
             .map(|(table, block)| (table, block.finish()))

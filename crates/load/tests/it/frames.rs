@@ -88,6 +88,7 @@ async fn what_cannot_be_read_is_quarantined_and_the_rest_goes_on() {
     assert_eq!(world.query("SELECT groupArray((sequence, packet_index)) FROM (SELECT sequence, packet_index FROM tick_data ORDER BY 1, 2)").await, "[(1,0),(1,2),(2,0)]");
     let balance = "SELECT sum(packets), sum(ticks), sum(quarantined) FROM frames";
     assert_eq!(world.query(balance).await, "6\t3\t3");
+    loader.caught_up().await;
     let mut redis = world.redis().await;
     let dead: u64 = redis::cmd("XLEN").arg("load_quarantine:dead").query_async(&mut redis).await.unwrap();
     assert_eq!(dead, 3);

@@ -12,9 +12,8 @@ use tickhouse_model::{Level, Observed, Packet, PacketKind, RecordKind, SnapshotM
 use tickhouse_store::{SchemaOptions, Store, StoreOptions, migrate};
 use tickhouse_stream::{Publisher, PublisherOptions, RedisOptions};
 use tickhouse_telemetry::Clock;
-use tokio::sync::{OnceCell, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-static REDIS: OnceCell<TestRedis> = OnceCell::const_new();
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -26,6 +25,8 @@ pub(crate) struct World {
     journal: Option<Journal>,
     socket: Option<SocketJournal>,
     publisher: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
+    /// Ends with this world, unless the test has one of its own.
+    own_redis: Option<TestRedis>,
     /// Packets of each record that was sent, by sequence from 1; `None` for a record without packets.
     pub(crate) sent: Vec<Vec<Packet>>,
 }
@@ -34,10 +35,12 @@ pub(crate) struct World {
 type Row = (u64, u16, u32, String, String, String, String);
 
 impl World {
-    /// On the engine and the Redis that all tests share, with a database and keys of its own.
+    /// On the engine that all tests share, with a database and a Redis of its own.
     pub(crate) async fn new(name: &str) -> Self {
-        let redis = REDIS.get_or_init(TestRedis::start).await.url();
-        Self::on(name, TestEngine::shared().await.url(), redis).await
+        let redis = TestRedis::start().await;
+        let mut world = Self::on(name, TestEngine::shared().await.url(), redis.url()).await;
+        world.own_redis = Some(redis);
+        world
     }
 
     pub(crate) async fn on(name: &str, clickhouse: String, redis: String) -> Self {
@@ -60,6 +63,7 @@ impl World {
             journal: None,
             socket: None,
             publisher: None,
+            own_redis: None,
             sent: Vec::new(),
         };
         world.start_recorder();
