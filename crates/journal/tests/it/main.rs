@@ -9,7 +9,9 @@ mod life;
 use bytes::Bytes;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tickhouse_journal::{Fsync, Journal, JournalEntry, JournalOptions, JournalReader, SocketJournal};
+use tickhouse_journal::{
+    Fsync, Journal, JournalEntry, JournalError, JournalOptions, JournalReader, SocketJournal,
+};
 use tickhouse_model::{Observed, Record, RecordKind, SnapshotMarks, Timestamp};
 use tickhouse_telemetry::Clock;
 
@@ -19,8 +21,18 @@ pub(crate) fn options() -> JournalOptions {
     JournalOptions { fsync: Fsync::Never, compression: None, ..JournalOptions::default() }
 }
 
+/// Opens a journal. Another test of this program that starts a child process just then holds the lock of a journal that was
+/// dropped for as long as the child takes from fork to exec: that is waited for.
 pub(crate) fn open(dir: &Path, options: JournalOptions) -> Journal {
-    Journal::open(dir, RECORDER, options, Clock::system()).unwrap()
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match Journal::open(dir, RECORDER, options.clone(), Clock::system()) {
+            Err(JournalError::Locked { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// An observation whose payload tells its number.
