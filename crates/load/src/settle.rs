@@ -36,6 +36,7 @@ impl Part<'_> {
     }
 }
 
+/// Ticks first, `frames` last: a row of `frames` promises that everything else of its record is there.
 fn parts(batch: &SealedBatch) -> Vec<Part<'_>> {
     let ticks = batch.ticks.iter().map(|(partition, block)| Part {
         table: "tick_data",
