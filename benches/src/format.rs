@@ -1,4 +1,4 @@
-//! Insert formats: the same rows as Native, RowBinary and Arrow into the same table with the same views, by HTTP over one
+//! Insert formats: the same rows as Native, `RowBinary` and Arrow into the same table with the same views, by HTTP over one
 //! connection, a batch a request.
 //!
 //! Timed: making the bytes from ticks (not for Arrow: there the engine made them, since this workspace keeps Arrow out) and,
