@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// Clock ticks per second in /proc/<pid>/stat: 100 on every Linux that Rust runs on.
+/// Clock ticks per second in `/proc/<pid>/stat`: 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
 
 /// Processor seconds that a process and its threads have used.

@@ -25,14 +25,13 @@ pub(crate) fn options() -> JournalOptions {
 /// dropped for as long as the child takes from fork to exec: that is waited for.
 pub(crate) fn open(dir: &Path, options: JournalOptions) -> Journal {
     let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
+    while Instant::now() < deadline {
         match Journal::open(dir, RECORDER, options.clone(), Clock::system()) {
-            Err(JournalError::Locked { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            Err(JournalError::Locked { .. }) => std::thread::sleep(Duration::from_millis(1)),
             opened => return opened.unwrap(),
         }
     }
+    Journal::open(dir, RECORDER, options, Clock::system()).unwrap()
 }
 
 /// An observation whose payload tells its number.
