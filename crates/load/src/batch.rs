@@ -228,13 +228,17 @@ pub(crate) struct SealedBatch {
 }
 
 impl SealedBatch {
-    /// Counts it as stored.
-    pub(crate) fn count(&self, counters: &Counters, now: Timestamp) {
+    /// Notes that its ticks can be queried from now on.
+    pub(crate) fn note_queryable(&self, counters: &Counters, now: Timestamp) {
         let mut latency = Latency::default();
         for (received_at, ticks) in &self.received {
             latency.record_n(now.since(*received_at), u64::from(*ticks));
         }
         counters.queryable(&latency);
+    }
+
+    /// Counts it as stored.
+    pub(crate) fn count(&self, counters: &Counters) {
         Counters::add(&counters.frames_stored, u64::from(self.seal.frames));
         Counters::add(&counters.packets, self.tally.packets);
         Counters::add(&counters.ticks_stored, self.tally.ticks);

@@ -9,6 +9,7 @@
 //! step.
 
 mod batch;
+mod commit;
 mod counters;
 mod error;
 mod loader;

@@ -10,8 +10,8 @@ pub struct LoaderOptions {
     pub redis: RedisOptions,
     /// Name of the loader: of its lease, its consumer and its seals. Keep it across restarts.
     pub name: String,
-    /// Rows of `tick_data` at which a batch is sealed. One row is about 500 bytes in memory, and up to three batches exist at
-    /// a time (being filled, waiting, being inserted).
+    /// Rows of `tick_data` at which a batch is sealed. One row is about 500 bytes in memory, and up to four batches
+    /// exist with their ticks (being filled, waiting, being sealed, being inserted).
     pub batch_rows: usize,
     /// Age of its first entry at which a batch is sealed.
     pub batch_time: Duration,

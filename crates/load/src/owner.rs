@@ -1,28 +1,23 @@
 //! One ownership of the streams: from the lease to its loss, an error, or the end.
 //!
 //! ```text
-//!           ┌ reader: read ▶ accept ▶ seal ┐ one batch ┌ committer: record ▶ insert ▶ count ▶ mark ▶ acknowledge ▶ trim
-//!  lease ───┤                              ├──────────▶┤
-//!           └ keeper: renew                ┘           └ an error of any of them ends all of them
+//!  lease ─┬─ reader: read ▶ accept ▶ seal ─▶ sealer: record ─▶ inserter: ticks, count ─▶ finisher: ledger, count ▶ stored ▶ acknowledge
+//!         └─ keeper: renew                                                      an error of any of them ends all of them
 //! ```
 
-use crate::batch::SealedBatch;
-use crate::counters::Counters;
+use crate::commit::{Finisher, Inserter, Sealer};
 use crate::error::LoadError;
 use crate::loader::Shared;
 use crate::reader::Reader;
-use crate::{recovery, settle};
-use std::collections::{BTreeMap, VecDeque};
+use crate::recovery;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tickhouse_store::Mark;
-use tickhouse_stream::{Consumer, Control, DeadLetter, EntryId, Lease};
+use tickhouse_stream::{Consumer, Control, EntryId, Lease};
 use tokio::sync::{mpsc, watch};
 
-/// Pause between trims of a stream.
-const TRIM_EVERY: Duration = Duration::from_secs(1);
-
-/// The highest stored entry of each origin, as the committer moves it.
+/// The highest stored entry of each origin, as the finisher moves it.
 pub(crate) type Stored = Mutex<BTreeMap<String, EntryId>>;
 
 /// Holds the lease.
@@ -100,9 +95,20 @@ impl<'a> Owner<'a> {
         let stored = marks.iter().map(|(origin, mark)| (origin.clone(), mark.last.into())).collect();
         let stored = Stored::new(stored);
         let reader = Reader::new(shared, consumer, lease.fence(), &marks, &stored);
-        let committer = Committer { shared, control, lease: &lease, stored: &stored, trims: VecDeque::new() };
-        let (sender, receiver) = mpsc::channel(1);
-        let loading = async { tokio::try_join!(reader.run(sender, stop), committer.run(receiver)) };
+        let sealer = Sealer { shared, lease: &lease };
+        let inserter = Inserter { shared, lease: &lease };
+        let finisher = Finisher::new(shared, control, &stored);
+        let (collected, to_seal) = mpsc::channel(1);
+        let (sealed, to_insert) = mpsc::channel(1);
+        let (inserted, to_finish) = mpsc::channel(1);
+        let loading = async {
+            tokio::try_join!(
+                reader.run(collected, stop),
+                sealer.run(to_seal, sealed),
+                inserter.run(to_insert, inserted),
+                finisher.run(to_finish),
+            )
+        };
         let result = tokio::select! {
             result = loading => result.map(drop),
             lost = keep(&lease, shared.options.lease_ttl) => Err(lost),
@@ -126,83 +132,5 @@ async fn keep(lease: &Lease, ttl: Duration) -> LoadError {
             }
             tracing::debug!(%error, "the lease was not renewed");
         }
-    }
-}
-
-/// Stores batches one after the other.
-struct Committer<'a> {
-    shared: &'a Shared,
-    control: Control,
-    lease: &'a Lease,
-    stored: &'a Stored,
-    /// Stored entries that are still in Redis: since when, stream, id.
-    trims: VecDeque<(Instant, String, EntryId)>,
-}
-
-impl Committer<'_> {
-    async fn run(mut self, mut batches: mpsc::Receiver<SealedBatch>) -> Result<(), LoadError> {
-        let mut trim = tokio::time::interval(TRIM_EVERY);
-        loop {
-            tokio::select! {
-                batch = batches.recv() => match batch {
-                    Some(batch) => self.commit(batch).await?,
-                    None => return Ok(()),
-                },
-                _ = trim.tick() => self.trim().await?,
-            }
-        }
-    }
-
-    async fn commit(&mut self, batch: SealedBatch) -> Result<(), LoadError> {
-        let Shared { store, clock, counters, .. } = self.shared;
-        // an owner that lost its lease must not begin an insert: its successor counts what is there
-        if !self.lease.is_held(self.shared.options.lease_ttl / 4) {
-            self.lease.renew().await?;
-        }
-        store.record_sealed(&batch.seal, clock.now()).await?;
-        // asked of Redis, after the seal: a successor that did not see the seal when it looked for open ones loads these
-        // entries by itself, and one that comes later sees it
-        self.lease.renew().await?;
-        settle::store_fresh(store, &batch, counters).await?;
-        store.record_stored(&batch.seal, clock.now()).await?;
-        batch.count(counters, clock.now());
-        for dead in &batch.dead {
-            let letter = DeadLetter {
-                origin: &dead.origin,
-                id: dead.id,
-                reason: &dead.reason,
-                payload: &dead.payload,
-            };
-            self.control.dead(letter).await?;
-        }
-        self.acknowledge(&batch).await
-    }
-
-    async fn acknowledge(&mut self, batch: &SealedBatch) -> Result<(), LoadError> {
-        let now = Instant::now();
-        for (stream, ids) in &batch.entries {
-            let Some(last) = ids.last() else { continue };
-            let origin = stream.origin();
-            self.control.set_mark(&origin, *last).await?;
-            self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(origin, *last);
-            self.control.ack(stream.name(), ids).await?;
-            self.trims.push_back((now, stream.name().to_owned(), *last));
-        }
-        Ok(())
-    }
-
-    /// Trims what has been stored for longer than the grace.
-    async fn trim(&mut self) -> Result<(), LoadError> {
-        let grace = self.shared.options.trim_grace;
-        let mut due = BTreeMap::new();
-        while self.trims.front().is_some_and(|(since, ..)| since.elapsed() >= grace) {
-            if let Some((_, stream, id)) = self.trims.pop_front() {
-                due.insert(stream, id);
-            }
-        }
-        for (stream, id) in due {
-            Counters::add(&self.shared.counters.trimmed, self.control.trim(&stream, id).await?);
-        }
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Reads streams into batches.
 //!
 //! What enters: entries. What leaves: sealed batches, by size or time, whichever comes first. What never happens here:
-//! reading on while the committer is behind by more than one batch.
+//! reading on while the steps that store batches are behind by more than one.
 
 use crate::batch::{Batch, SealedBatch};
 use crate::counters::Counters;
@@ -28,7 +28,7 @@ const BLOCK: Duration = Duration::from_millis(100);
 /// round trip each. A batch is collected for much longer than [`GATHER`] anyway.
 const FEW: usize = 512;
 const GATHER: Duration = Duration::from_millis(20);
-/// Bytes of one read: a few milliseconds of decoding between two turns of the committer.
+/// Bytes of one read: a few milliseconds of decoding between two turns of the steps that store.
 const READ_BYTES: usize = 2 << 20;
 
 /// Reads the streams of one ownership.
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         stored.get(origin).copied().unwrap_or_default()
     }
 
-    /// Seals the batch, if there is anything in it, and waits until the committer takes it.
+    /// Seals the batch, if there is anything in it, and waits until the sealer takes it.
     async fn hand_over(&mut self, sealed: &mpsc::Sender<SealedBatch>) -> Result<(), LoadError> {
         if self.batch.first_at().is_none() {
             return Ok(());
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         let batch = std::mem::replace(&mut self.batch, next).seal(name, self.fence, self.number);
         self.number += 1;
         self.rows.refresh();
-        // a committer that is gone has its own error, which ends this future too
+        // a sealer that is gone has its own error, which ends this future too
         let handed = sealed.send(batch).await;
         if handed.is_err() {
             std::future::pending::<()>().await;

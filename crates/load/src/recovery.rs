@@ -56,7 +56,8 @@ pub(crate) async fn recover(
     }
     shared.store.repair_batch(batch_id, &seal.partitions).await?;
     shared.store.record_stored(seal, shared.clock.now()).await?;
-    batch.count(&shared.counters, shared.clock.now());
+    batch.note_queryable(&shared.counters, shared.clock.now());
+    batch.count(&shared.counters);
     Ok(())
 }
 

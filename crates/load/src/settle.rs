@@ -36,33 +36,61 @@ impl Part<'_> {
     }
 }
 
-/// Ticks first, `frames` last: a row of `frames` promises that everything else of its record is there.
-fn parts(batch: &SealedBatch) -> Vec<Part<'_>> {
-    let ticks = batch.ticks.iter().map(|(partition, block)| Part {
+fn tick_parts(batch: &SealedBatch) -> impl Iterator<Item = Part<'_>> {
+    batch.ticks.iter().map(|(partition, block)| Part {
         table: "tick_data",
         partition: Some(*partition),
         block,
-    });
-    let ledger = batch.ledger.iter().map(|(table, block)| Part { table, partition: None, block });
-    ticks.chain(ledger).collect()
+    })
 }
 
-/// Inserts a batch that nobody has tried to insert before, and counts it.
-pub(crate) async fn store_fresh(
+fn ledger_parts(batch: &SealedBatch) -> impl Iterator<Item = Part<'_>> {
+    batch.ledger.iter().map(|(table, block)| Part { table, partition: None, block })
+}
+
+/// Ticks first, `frames` last: a row of `frames` promises that everything else of its record is there.
+fn parts(batch: &SealedBatch) -> Vec<Part<'_>> {
+    tick_parts(batch).chain(ledger_parts(batch)).collect()
+}
+
+/// Inserts the ticks of a batch that nobody has tried to insert before, and counts them.
+pub(crate) async fn store_ticks(
     store: &Store,
     batch: &SealedBatch,
     counters: &Counters,
 ) -> Result<(), LoadError> {
     let batch_id = batch.seal.batch_id();
     let mut repeated = false;
-    for part in parts(batch) {
-        insert(store, &part, batch_id, Deduplicate::ByToken).await?;
-        repeated |= confirm(store, &part, batch_id, counters).await?;
+    for part in tick_parts(batch) {
+        repeated |= store_part(store, &part, batch_id, counters).await?;
     }
     if repeated {
         store.repair_batch(batch_id, &batch.seal.partitions).await?;
     }
     Ok(())
+}
+
+/// As [`store_ticks`], everything else. Called after it.
+pub(crate) async fn store_ledger(
+    store: &Store,
+    batch: &SealedBatch,
+    counters: &Counters,
+) -> Result<(), LoadError> {
+    for part in ledger_parts(batch) {
+        store_part(store, &part, batch.seal.batch_id(), counters).await?;
+    }
+    Ok(())
+}
+
+/// Inserts and counts one part; whether it had to be inserted again.
+async fn store_part(
+    store: &Store,
+    part: &Part<'_>,
+    batch_id: Uuid,
+    counters: &Counters,
+) -> Result<bool, LoadError> {
+    insert(store, part, batch_id, Deduplicate::ByToken).await?;
+    confirm(store, part, batch_id, counters).await
 }
 
 /// Brings a batch that may be stored wholly, partly or not at all to wholly. `rebuilt` holds all its rows.
