@@ -62,7 +62,7 @@ FROM
         if(stream = '', packet_type = 'full', open_interest > 0) AND NOT snapshot AS carries_open_interest
     FROM tick_data
     WHERE (packet_type IN ('ltp', 'quote', 'full', 'index_quote', 'index_full')
-            OR (stream != '' AND NOT (packet_type LIKE '%minute' OR packet_type IN ('day', 'week', 'month', 'hour', 'candle', 'import'))))
+            OR (stream != '' AND NOT (packet_type LIKE 'candle%' OR packet_type LIKE '%minute' OR packet_type IN ('day', 'week', 'month', 'hour', 'import'))))
         AND (NOT snapshot
             OR (exchange_timestamp != timestamp AND toDate(exchange_timestamp) = toDate(timestamp)))
 )

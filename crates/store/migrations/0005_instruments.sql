@@ -77,27 +77,3 @@ LEFT JOIN
 ) AS activity ON activity.instrument_token = metadata.instrument_token
 ORDER BY activity.seen DESC
 LIMIT 10000;
-
--- Historical candles as Kite's REST returns them.
-CREATE TABLE IF NOT EXISTS candles
-(
-    instrument_token UInt32 CODEC(Delta, ZSTD(1)),
-    symbol LowCardinality(String) CODEC(ZSTD(1)),
-    exchange LowCardinality(String) CODEC(ZSTD(1)),
-    -- Kite's word: minute, 5minute, 60minute, day
-    interval LowCardinality(String) CODEC(ZSTD(1)),
-    -- the candle's begin
-    timestamp DateTime('Asia/Kolkata') CODEC(DoubleDelta, ZSTD(1)),
-    open Float64 CODEC(Delta, ZSTD(1)),
-    high Float64 CODEC(Delta, ZSTD(1)),
-    low Float64 CODEC(Delta, ZSTD(1)),
-    close Float64 CODEC(Delta, ZSTD(1)),
-    -- of the candle
-    volume UInt64 CODEC(ZSTD(1)),
-    open_interest UInt64 CODEC(ZSTD(1)),
-    date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
-    processed_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(ZSTD(1))
-)
-ENGINE = ReplacingMergeTree(processed_at)
-PARTITION BY toYear(date)
-ORDER BY (instrument_token, interval, timestamp);

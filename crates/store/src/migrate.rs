@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_indices_and_news.sql"),
     },
     Migration { number: 5, name: "instruments", sql: include_str!("../migrations/0005_instruments.sql") },
+    Migration { number: 6, name: "candles", sql: include_str!("../migrations/0006_candles.sql") },
 ];
 
 /// The tables that a retention applies to, with the column it counts from.
