@@ -75,6 +75,33 @@ async fn half_a_part_inserted() {
     successor_makes_it_exact(world).await;
 }
 
+/// The steps that store a batch work on three at once: one is whole but for its last record, one has its ticks and no ledger,
+/// one only its seal.
+#[tokio::test]
+async fn three_open_seals() {
+    let mut world = World::new("crash_three").await;
+    let loader = world.loader();
+    for _ in 0..4 {
+        world.send_frames(60, 5).await;
+        world.wait_stored().await;
+        loader.caught_up().await;
+    }
+    loader.stop().await;
+    let newest = "SELECT batch_id FROM (SELECT DISTINCT batch_id, fence, number FROM loader_seals) ORDER BY (fence, number) DESC";
+    for (table, batches) in [("frames", 2), ("tick_data", 1)] {
+        let gone = format!("batch_id IN ({newest} LIMIT {batches})");
+        world.run(&format!("ALTER TABLE {table} DELETE WHERE {gone} SETTINGS mutations_sync = 2")).await;
+    }
+    let unconfirmed = format!("state = 'stored' AND batch_id IN ({newest} LIMIT 3)");
+    world
+        .run(&format!("ALTER TABLE loader_seals DELETE WHERE {unconfirmed} SETTINGS mutations_sync = 2"))
+        .await;
+    let mut redis = world.redis().await;
+    let marks = format!("{}:marks", world.redis.namespace);
+    let _: u64 = redis::cmd("DEL").arg(marks).query_async(&mut redis).await.unwrap();
+    successor_makes_it_exact(world).await;
+}
+
 #[tokio::test]
 async fn recorded_and_not_acknowledged() {
     let world = loaded("crash_unacknowledged").await;
