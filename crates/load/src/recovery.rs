@@ -119,7 +119,7 @@ pub(crate) fn stream_of(control: &Control, origin: &str) -> Stream {
         origin.rsplit_once('/').and_then(|(recorder, socket)| Some((recorder, socket.parse().ok()?)));
     match frames {
         Some((recorder, socket)) => control.options().frame_stream(recorder, socket),
-        None => Stream::flat(origin),
+        None => control.options().stream(origin),
     }
 }
 

@@ -105,7 +105,7 @@ impl Source {
             StreamKind::Frames { recorder, socket } => {
                 self.accept_frame(entry, &recorder, socket, batch, rows)
             }
-            StreamKind::Flat => self.accept_flat(entry, batch, rows),
+            _ => self.accept_flat(entry, batch, rows),
         }
     }
 

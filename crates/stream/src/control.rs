@@ -110,7 +110,7 @@ impl Control {
         self.link.send("a ping", &cmd("PING")).await.map(|_| ())
     }
 
-    /// The streams there are: the frame streams that publishers registered, then the configured flat ones.
+    /// The streams there are: those of frames and imports that are registered, then the configured ones.
     ///
     /// # Errors
     /// When Redis fails.
@@ -120,7 +120,7 @@ impl Control {
         let mut names: Vec<String> = self.link.query("reading the set of streams", &command).await?;
         names.sort_unstable();
         let mut streams: Vec<Stream> = names.iter().map(|name| self.options.stream(name)).collect();
-        for name in &self.options.flat_streams {
+        for name in self.options.configured_streams() {
             if !names.contains(name) {
                 streams.push(self.options.stream(name));
             }

@@ -92,8 +92,14 @@ pub enum StreamKind {
         /// Its socket.
         socket: SocketId,
     },
-    /// One field per column, written and perhaps trimmed by anybody.
+    /// Ticks, one field per column, written and perhaps trimmed by anybody.
     Flat,
+    /// Ticks, one field per column, written by one import: ids tell the place in what is imported, so they never begin anew.
+    Imported,
+    /// News items, one field per column, written by anybody.
+    News,
+    /// Index values, one field per column, written by anybody.
+    Indices,
 }
 
 impl Stream {
@@ -102,9 +108,14 @@ impl Stream {
         Self { name: name.into(), kind: StreamKind::Frames { recorder: recorder.to_owned(), socket } }
     }
 
-    /// A stream of flat entries.
+    /// A stream of flat ticks.
     pub fn flat(name: impl Into<String>) -> Self {
-        Self { name: name.into(), kind: StreamKind::Flat }
+        Self::of_kind(name, StreamKind::Flat)
+    }
+
+    /// A stream of this kind; [`RedisOptions::stream`](crate::RedisOptions::stream) tells the kind of a name.
+    pub fn of_kind(name: impl Into<String>, kind: StreamKind) -> Self {
+        Self { name: name.into(), kind }
     }
 
     /// The key in Redis.
@@ -122,11 +133,16 @@ impl Stream {
         matches!(self.kind, StreamKind::Frames { .. })
     }
 
+    /// Whether Redis gives its ids, so that a stream which was lost and is written again may repeat ids with other content.
+    pub const fn ids_may_begin_anew(&self) -> bool {
+        matches!(self.kind, StreamKind::Flat | StreamKind::News | StreamKind::Indices)
+    }
+
     /// The field of the hash of marks: `<recorder>/<socket>`, or the name of a stream of flat entries.
     pub fn origin(&self) -> String {
         match &self.kind {
             StreamKind::Frames { recorder, socket } => format!("{recorder}/{socket}"),
-            StreamKind::Flat => self.name.clone(),
+            _ => self.name.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Flat entries: one field per column, as programs written to the brief `XADD` them.
 //!
-//! What enters: fields and values, all text. What leaves: a [`FlatTick`], or an error that names the field; and back. What
+//! What enters: fields and values, all text. What leaves: a [`FlatTick`], [`FlatNews`] or
+//! [`FlatIndex`], or an error that names the field; and back. What
 //! never happens here: I/O, a clock, enrichment.
 //!
 //! A field that is missing, empty, or one of the words that Python and pandas write for nothing (`None`, `nan`, `null`,
@@ -9,15 +10,20 @@
 //! `processed_at`) just passed over.
 //!
 //! Times: ISO 8601; without an offset they are India's. Also Unix times in seconds, milli-, micro- or nanoseconds, told
-//! apart by their size.
+//! apart by their size. And as mails and feeds write them: `Fri, 20 Nov 2026 10:15:00 +0530`.
 
+mod indices;
 mod names;
+mod news;
 mod read;
 #[cfg(test)]
 mod tests;
+mod value;
 mod write;
 
-pub use read::FlatError;
+pub use indices::FlatIndex;
+pub use news::FlatNews;
+pub use value::FlatError;
 
 use tickhouse_model::{DEPTH_LEVELS, DataQuality, SessionType, Timestamp};
 

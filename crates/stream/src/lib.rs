@@ -11,7 +11,9 @@
 //! ```text
 //! ticks:stream:<recorder>:<socket>  stream  one entry per journal record: id <session>-<sequence>, field r
 //! ticks:stream, zerodha_ticks, …    stream  flat entries, one field per column, written by anybody
-//! ticks:streams                     set     the frame streams there are; publishers add theirs
+//! ticks:stream:import:<name>        stream  flat entries of an import: id <number of the key>-<number in it>
+//! news:stream, indices:stream       stream  news items and index values, one field per column, written by anybody
+//! ticks:streams                     set     the streams of frames and imports there are; who writes one adds it
 //! ticks:marks                       hash    origin → highest entry id whose rows are confirmed; the loader writes it
 //! ticks:resend                      hash    frame stream → entry id; "publish again what follows this"
 //! ticks:dead                        stream  what could not be decoded: origin, id, reason, payload; never trimmed
@@ -35,7 +37,7 @@ pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
 pub use control::{Control, DeadLetter, GroupInfo, ServerInfo, StreamInfo};
 pub use entry::{Entry, EntryId, EntryIdError, EntryValue, RECORD_FIELD, Stream, StreamKind};
 pub use error::{Disposition, StreamError};
-pub use flat::{FlatEntry, FlatError, FlatLevel, FlatTick};
+pub use flat::{FlatEntry, FlatError, FlatIndex, FlatLevel, FlatNews, FlatTick};
 pub use lease::Lease;
 pub use options::RedisOptions;
 pub use publisher::{Publisher, PublisherHandle, PublisherOptions, PublisherStatus};

@@ -1,6 +1,6 @@
 //! Where Redis is and how its keys are called.
 
-use crate::{Stream, StreamError};
+use crate::{Stream, StreamError, StreamKind};
 use std::fmt;
 use std::time::Duration;
 use tickhouse_model::SocketId;
@@ -18,6 +18,10 @@ pub struct RedisOptions {
     pub group: String,
     /// Streams of flat entries to read besides the frame streams.
     pub flat_streams: Vec<String>,
+    /// Streams of news items.
+    pub news_streams: Vec<String>,
+    /// Streams of index values.
+    pub indices_streams: Vec<String>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest wait for an answer; a blocking read gets this on top of its own time. The client's default of 500 ms is
@@ -33,6 +37,8 @@ impl Default for RedisOptions {
             namespace: "ticks".to_owned(),
             group: "tickhouse".to_owned(),
             flat_streams: vec!["ticks:stream".to_owned()],
+            news_streams: vec!["news:stream".to_owned()],
+            indices_streams: vec!["indices:stream".to_owned()],
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(5),
         }
@@ -50,17 +56,35 @@ impl RedisOptions {
         Stream::frames(format!("{}:{recorder}:{socket}", self.prefix), recorder, socket)
     }
 
-    /// The stream of a name: a frame stream when it is one of the family, otherwise one of flat entries.
+    /// The stream of an import. The name must begin with a letter: `<prefix>:import:0` is the socket of a recorder.
+    pub fn import_stream(&self, name: &str) -> Stream {
+        Stream::of_kind(format!("{}:import:{name}", self.prefix), StreamKind::Imported)
+    }
+
+    /// The stream of a name: of frames or of an import when it is one of the family, of news or index values when it is
+    /// configured as such, otherwise one of flat ticks.
     pub fn stream(&self, name: &str) -> Stream {
-        name.strip_prefix(&self.prefix)
-            .and_then(|rest| rest.strip_prefix(':'))
-            .and_then(|rest| rest.rsplit_once(':'))
-            .and_then(|(recorder, socket)| Some((recorder, socket.parse::<SocketId>().ok()?)))
-            .filter(|(recorder, _)| !recorder.is_empty())
-            .map_or_else(
-                || Stream::flat(name),
-                |(recorder, socket)| Stream::frames(name.to_owned(), recorder, socket),
-            )
+        if self.news_streams.iter().any(|one| one == name) {
+            return Stream::of_kind(name, StreamKind::News);
+        }
+        if self.indices_streams.iter().any(|one| one == name) {
+            return Stream::of_kind(name, StreamKind::Indices);
+        }
+        let rest = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix(':'));
+        match rest.and_then(|rest| rest.rsplit_once(':')) {
+            Some((recorder, socket)) if !recorder.is_empty() && socket.parse::<SocketId>().is_ok() => {
+                Stream::frames(name, recorder, socket.parse().unwrap_or_default())
+            }
+            Some(("import", import)) if import.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                Stream::of_kind(name, StreamKind::Imported)
+            }
+            _ => Stream::flat(name),
+        }
+    }
+
+    /// Every configured stream that is not one of frames.
+    pub(crate) fn configured_streams(&self) -> impl Iterator<Item = &String> {
+        self.flat_streams.iter().chain(&self.news_streams).chain(&self.indices_streams)
     }
 
     /// Host and port without credentials, for logs.
@@ -101,6 +125,8 @@ impl fmt::Debug for RedisOptions {
             .field("namespace", &self.namespace)
             .field("group", &self.group)
             .field("flat_streams", &self.flat_streams)
+            .field("news_streams", &self.news_streams)
+            .field("indices_streams", &self.indices_streams)
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .finish()
@@ -117,6 +143,17 @@ mod tests {
         let frames = options.frame_stream("kite-1", 3);
         assert_eq!(frames.name(), "ticks:stream:kite-1:3");
         assert_eq!((options.stream(frames.name()), frames.origin()), (frames.clone(), "kite-1/3".to_owned()));
+        for (name, kind) in [
+            ("news:stream", StreamKind::News),
+            ("indices:stream", StreamKind::Indices),
+            ("ticks:stream:import:redis", StreamKind::Imported),
+        ] {
+            assert_eq!(
+                (options.stream(name).kind(), options.stream(name).origin()),
+                (&kind, name.to_owned())
+            );
+        }
+        assert!(options.stream("ticks:stream:import:0").is_frames());
         for flat in ["ticks:stream", "zerodha_ticks", "ticks:stream:x", "ticks:stream:x:y", "ticks:stream::1"]
         {
             assert_eq!(options.stream(flat).origin(), flat);

@@ -77,7 +77,7 @@ impl FlatTick {
 }
 
 /// `2026-11-20T09:15:00.123456+05:30`, which Python's `fromisoformat` reads; empty for none.
-fn time_text(at: Timestamp) -> String {
+pub(super) fn time_text(at: Timestamp) -> String {
     if !at.is_some() {
         return String::new();
     }
