@@ -4,7 +4,12 @@
 //! same format is merged over them, for holidays that are declared at short notice. What no file says is *regular*:
 //! a tick must not be called closed because we know nothing of its market.
 
+mod compare;
+mod day;
 mod file;
+
+pub use compare::CalendarChange;
+pub use day::{DayKind, MarketDay, PhaseHours};
 
 use crate::{Market, SessionSpan};
 use file::{CalendarFile, Hours};
@@ -65,8 +70,16 @@ enum Special {
     Unknown,
 }
 
+/// A day that is not like the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Exception {
+    /// As its file calls it.
+    name: Arc<str>,
+    special: Special,
+}
+
 /// The hours from a day on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Regime {
     plan: Plan,
     /// Other hours within ranges of days, first and last included: the US daylight saving time of MCX.
@@ -76,7 +89,7 @@ struct Regime {
 #[derive(Clone, Debug, Default)]
 struct MarketDays {
     regimes: BTreeMap<Day, Regime>,
-    specials: BTreeMap<Day, Special>,
+    exceptions: BTreeMap<Day, Exception>,
 }
 
 /// The hours of all markets.
@@ -122,9 +135,9 @@ impl Calendar {
                 self.markets[market as usize].regimes.insert(from, regime.clone());
             }
         }
-        for (markets, day, special) in read.specials {
+        for (markets, day, exception) in read.exceptions {
             for market in markets {
-                self.markets[market as usize].specials.insert(day, special.clone());
+                self.markets[market as usize].exceptions.insert(day, exception.clone());
             }
         }
         Ok(())
@@ -142,15 +155,10 @@ impl Calendar {
         span.known && span.phase == SessionType::Regular
     }
 
-    /// Whether the file lists any closed or special day of this market in this year. Where it does not, every weekday
-    /// counts as a trading day.
+    /// Whether holidays of this market are listed for this year. Where they are not, every weekday counts as a trading
+    /// day.
     pub fn lists_year(&self, market: Market, year: i16) -> bool {
-        let first = |year| jiff::civil::Date::new(year, 1, 1).map_or(Day::MAX, days_of);
-        self.markets[market as usize]
-            .specials
-            .range(first(year)..first(year.saturating_add(1)))
-            .next()
-            .is_some()
+        self.listed_years(market).contains(&year)
     }
 
     /// The stretch around `at` in which the market's phase does not change.
@@ -186,9 +194,8 @@ impl MarketDays {
     /// The phases of a day, `None` when they are not known.
     fn plan(&self, day: Day) -> Option<Plan> {
         let (_, regime) = self.regimes.range(..=day).next_back()?;
-        let season = regime.seasons.iter().find(|(first, last, _)| (*first..=*last).contains(&day));
-        let ordinary = season.map_or(&regime.plan, |(_, _, plan)| plan);
-        match self.specials.get(&day) {
+        let ordinary = regime.plan_of(day);
+        match self.exceptions.get(&day).map(|found| &found.special) {
             None if is_weekend(day) => Some(Plan::new()),
             None => Some(ordinary.clone()),
             Some(Special::Closed) => Some(Plan::new()),
@@ -196,6 +203,14 @@ impl MarketDays {
             Some(Special::Within(from, until)) => Some(clip(ordinary, *from, *until)),
             Some(Special::Unknown) => None,
         }
+    }
+}
+
+impl Regime {
+    /// The ordinary hours of a day.
+    fn plan_of(&self, day: Day) -> &Plan {
+        let season = self.seasons.iter().find(|(first, last, _)| (*first..=*last).contains(&day));
+        season.map_or(&self.plan, |(_, _, plan)| plan)
     }
 }
 

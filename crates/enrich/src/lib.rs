@@ -36,7 +36,7 @@ mod table;
 mod token_lookup;
 
 pub use builder::{InstrumentTableBuilder, MAX_INSTRUMENTS, MAX_TEXT_LEN, TableFull};
-pub use calendar::{Calendar, CalendarError};
+pub use calendar::{Calendar, CalendarChange, CalendarError, DayKind, MarketDay, PhaseHours};
 pub use kite_csv::read_kite_csv;
 pub use market::Market;
 pub use read::{Problem, ReadError, ReadReport};

@@ -1,6 +1,6 @@
 //! The format of a calendar file, checked: every fault is reported at once.
 
-use super::{Day, Plan, Regime, Special, Stretch, days_of};
+use super::{Day, Exception, Plan, Regime, Special, Stretch, days_of};
 use crate::Market;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use tickhouse_model::SessionType;
 #[derive(Debug)]
 pub(super) struct CalendarFile {
     pub(super) hours: Vec<Hours>,
-    pub(super) specials: Vec<(Vec<Market>, Day, Special)>,
+    pub(super) exceptions: Vec<(Vec<Market>, Day, Exception)>,
 }
 
 /// The hours of some markets from a day on.
@@ -91,9 +91,7 @@ struct RawWithin {
 #[serde(deny_unknown_fields)]
 struct RawSpecial {
     date: String,
-    /// For people who read the file.
-    #[serde(rename = "name")]
-    _name: String,
+    name: String,
     markets: Option<Vec<String>>,
     #[serde(default)]
     pre_market: Vec<String>,
@@ -114,15 +112,15 @@ impl CalendarFile {
         }
         let shared = faults.markets("markets", &raw.markets);
         let hours = raw.hours.iter().map(|hours| faults.hours(hours)).collect();
-        let mut specials = Vec::new();
-        for date in raw.closed.keys() {
-            specials.push((shared.clone(), faults.day("closed", date), Special::Closed));
+        let mut exceptions = Vec::new();
+        for (date, name) in &raw.closed {
+            exceptions.push((shared.clone(), faults.day("closed", date), named(name, Special::Closed)));
         }
         for within in &raw.within {
             let (from, until) = faults.stretch("within", &within.hours);
-            for date in within.days.keys() {
+            for (date, name) in &within.days {
                 let day = faults.day("within.days", date);
-                specials.push((shared.clone(), day, Special::Within(from, until)));
+                exceptions.push((shared.clone(), day, named(name, Special::Within(from, until))));
             }
         }
         for special in &raw.special {
@@ -143,10 +141,14 @@ impl CalendarFile {
                     Special::Hours(plan)
                 }
             };
-            specials.push((markets, faults.day("special", &special.date), what));
+            exceptions.push((markets, faults.day("special", &special.date), named(&special.name, what)));
         }
-        if faults.0.is_empty() { Ok(Self { hours, specials }) } else { Err(faults.0) }
+        if faults.0.is_empty() { Ok(Self { hours, exceptions }) } else { Err(faults.0) }
     }
+}
+
+fn named(name: &str, special: Special) -> Exception {
+    Exception { name: name.into(), special }
 }
 
 /// Collects faults and goes on with a stand-in.

@@ -256,7 +256,7 @@ fn every_fault_is_reported_and_nothing_changed() {
     {
         assert!(error.to_string().contains(part), "{part}: {error}");
     }
-    assert!(calendar.markets.iter().all(|days| days.regimes.is_empty() && days.specials.is_empty()));
+    assert!(calendar.markets.iter().all(|days| days.regimes.is_empty() && days.exceptions.is_empty()));
     let typo = "format = 1\nmarkets = []\n[[hours]]\nmarkets = []\nfrom = '2026-01-01'\nregluar = []";
     assert!(calendar.merge_toml("mine.toml", typo).unwrap_err().to_string().contains("regluar"));
 }
