@@ -22,7 +22,7 @@ type Origin = (u64, u16);
 pub(crate) struct Journaled {
     /// Records of every kind; the sequences are 1 to this.
     pub(crate) records: u64,
-    /// Binary messages.
+    /// Binary messages, and pushes.
     pub(crate) frames: u64,
     /// Those of them that are heartbeats.
     pub(crate) heartbeats: u64,
@@ -49,7 +49,7 @@ pub(crate) fn read_journal(
             let counts = found.entry((entry.id.session, socket)).or_default();
             counts.records += 1;
             counts.holes += u64::from(entry.id.sequence != counts.records + counts.holes);
-            if entry.kind == RecordKind::Frame {
+            if matches!(entry.kind, RecordKind::Frame | RecordKind::Pushed) {
                 let record = Record::decode(&entry.bytes)?;
                 count_frame(&record.payload, counts);
             }

@@ -50,12 +50,9 @@ impl RowMaker {
     pub(crate) fn push_record(&mut self, batch: &mut Batch, recorder: &str, record: &Record, checksum: u32) {
         let origin = Origin { recorder, id: record.id, stream: "", epoch: 0 };
         let outcome = match record.kind {
-            RecordKind::Frame => self.push_packets(batch, recorder, record),
+            // a push holds packets as a frame does
+            RecordKind::Frame | RecordKind::Pushed => self.push_packets(batch, recorder, record),
             RecordKind::Gap => push_gap(batch, &origin, record),
-            RecordKind::Pushed => {
-                quarantine(batch, &origin, record.received_at, "pushed_record", "", &record.payload);
-                Outcome { ticks: 0, quarantined: 1 }
-            }
             RecordKind::Text | RecordKind::Subscription | RecordKind::Connect | RecordKind::Disconnect => {
                 Outcome::default()
             }
