@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::commands::{
-    clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, sim, sql, status, supervise,
+    calendar, clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, sim, sql, status, supervise,
     up,
 };
 use clap::{Args, Parser, Subcommand};
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Clickhouse(clickhouse::ClickHouse),
     /// The Redis on 6380: start, stop, status, install
     Redis(redis::Redis),
+    /// Which hours markets keep on which days, and what one's own file changes
+    Calendar(calendar::CalendarCommand),
     /// What is wrong with this machine or configuration, and what to do
     Doctor(doctor::Doctor),
     /// Completions for a shell

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod calendar;
 pub(crate) mod clickhouse;
 pub(crate) mod completions;
 pub(crate) mod decode;
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),
         Command::Redis(command) => redis::run(common, &command),
+        Command::Calendar(command) => calendar::run(common, &command),
         Command::Doctor(command) => doctor::run(common, &command),
         Command::Completions(command) => completions::run(&command),
         Command::Supervise(command) => supervise::run(&command),

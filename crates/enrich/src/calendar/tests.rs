@@ -55,6 +55,14 @@ fn rules_that_changed() {
         (Market::NfoOptions, "2026-08-03T15:39:59", "regular"),
         (Market::NfoFutures, "2026-08-03T15:39:59", "regular"),
         (Market::Bfo, "2026-08-03T15:40:00", "closed"),
+        // the auction after 15:30, futures and options to 15:45, since 7 December 2026
+        (Market::NseAuction, "2026-12-04T15:20:00", "post_market"),
+        (Market::NseAuction, "2026-12-07T15:29:59", "regular"),
+        (Market::NseAuction, "2026-12-07T15:35:00", "post_market"),
+        (Market::NfoOptions, "2026-12-04T15:41:00", "closed"),
+        (Market::NfoOptions, "2026-12-07T15:44:59", "regular"),
+        (Market::NfoFutures, "2026-12-07T15:45:00", "closed"),
+        (Market::NfoFutures, "2026-12-07T09:05:00", "pre_market"),
         // the ends of the pre-open stayed when it was reshaped
         (Market::Nse, "2026-09-04T09:00:00", "pre_market"),
         (Market::Nse, "2026-09-07T09:00:00", "pre_market"),
@@ -97,6 +105,18 @@ fn currency_and_commodity_days() {
 #[test]
 fn special_days() {
     for (market, time, phase) in [
+        (Market::Nse, "2024-01-20T10:00:00", "regular"), // a Saturday, for the Monday after it
+        (Market::NfoOptions, "2024-01-20T15:29:00", "regular"),
+        (Market::Cds, "2024-01-20T10:00:00", "closed"),
+        (Market::Mcx, "2024-01-20T10:00:00", "closed"),
+        (Market::Nse, "2024-01-22T10:00:00", "closed"),
+        (Market::Nse, "2024-03-02T10:30:00", "closed"), // a Saturday in two parts
+        (Market::Nse, "2024-03-02T11:20:00", "pre_market"),
+        (Market::NfoFutures, "2024-05-18T12:00:00", "regular"),
+        (Market::Nse, "2023-11-12T18:30:00", "regular"), // Muhurat on a Sunday
+        (Market::Bse, "2024-11-01T18:30:00", "regular"),
+        (Market::Nse, "2025-02-01T10:00:00", "regular"), // a Saturday, Budget
+        (Market::Mcx, "2025-02-01T17:00:00", "closed"),
         (Market::Nse, "2026-02-01T10:00:00", "regular"), // a Sunday, Budget
         (Market::Mcx, "2026-02-01T16:59:00", "regular"),
         (Market::Mcx, "2026-02-01T17:00:00", "closed"),
@@ -229,6 +249,74 @@ fn a_file_of_ones_own_is_laid_over() {
 }
 
 #[test]
+fn what_a_file_changes_is_told_and_what_it_repeats_is_not() {
+    let text = r#"
+        format = 1
+        markets = ["NSE", "BSE"]
+        [closed]
+        "2026-11-24" = "as everybody knows"
+        "2026-11-26" = "declared at short notice"
+        [[special]]
+        date = "2026-11-08"
+        name = "Muhurat trading"
+        regular = ["18:15-19:15"]
+        [[hours]]
+        markets = ["BFO"]
+        from = "2027-01-04"
+        regular = ["09:15-15:30"]
+    "#;
+    let mut calendar = (*Calendar::builtin()).clone();
+    calendar.merge_toml("mine.toml", text).unwrap();
+    let changes = calendar.changes_from(&Calendar::builtin());
+    let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "2026-11-08 NSE, BSE (Muhurat trading): hours not known -> regular 18:15-19:15",
+            "2026-11-26 NSE, BSE (declared at short notice): pre_market 09:00-09:15, regular 09:15-15:30, \
+             post_market 15:30-16:00 -> closed",
+            "from 2027-01-04 BFO: regular 09:15-15:45 -> regular 09:15-15:30",
+        ]
+    );
+    let unknown = |calendar: &Calendar| -> Vec<Market> {
+        calendar.unknown_from("2026-11-01".parse().unwrap()).remove(0).2
+    };
+    assert!(unknown(&Calendar::builtin()).contains(&Market::Nse));
+    assert!(!unknown(&calendar).contains(&Market::Nse) && unknown(&calendar).contains(&Market::NfoFutures));
+    assert!(calendar.changes_from(&calendar).is_empty());
+}
+
+#[test]
+fn a_day_as_people_read_it() {
+    let day = |market, date: &str| Calendar::builtin().day(market, date.parse().unwrap());
+    for (market, date, kind, text) in [
+        (Market::Nse, "2026-11-21", DayKind::Weekend, "closed"),
+        (Market::Nse, "2026-11-24", DayKind::Holiday, "closed"),
+        (Market::Mcx, "2026-11-24", DayKind::Partial, "regular 17:00-23:55"),
+        (Market::McxAgri, "2026-11-24", DayKind::Holiday, "closed"),
+        (Market::Nse, "2026-11-08", DayKind::Unknown, "hours not known"),
+        (Market::Other, "2026-11-20", DayKind::Unknown, "hours not known"),
+        (Market::NfoFutures, "2026-11-20", DayKind::Ordinary, "pre_market 09:00-09:15, regular 09:15-15:40"),
+        (Market::NfoOptions, "2024-03-02", DayKind::Special, "regular 09:15-10:00, regular 11:30-12:30"),
+    ] {
+        let day = day(market, date);
+        assert_eq!((day.kind, day.to_string().as_str()), (kind, text), "{market} {date}");
+    }
+    assert_eq!(day(Market::Nse, "2026-11-24").name.as_deref(), Some("Guru Nanak Jayanti"));
+    assert_eq!(day(Market::Nse, "2026-11-08").trades(), None);
+    assert_eq!(Calendar::always_open().day(Market::Nse, "2026-11-21".parse().unwrap()).trades(), Some(true));
+}
+
+#[test]
+fn holidays_are_listed_to_the_end_of_2026() {
+    for market in Market::ALL.into_iter().filter(|market| *market != Market::Other) {
+        let years = Calendar::builtin().listed_years(market);
+        assert!(years.ends_with(&[2024, 2025, 2026]), "{market}: {years:?}");
+    }
+    assert_eq!(Calendar::builtin().listed_years(Market::Nse).first(), Some(&2020));
+}
+
+#[test]
 fn every_fault_is_reported_and_nothing_changed() {
     let text = r#"
         format = 2
@@ -291,6 +379,19 @@ proptest! {
             let (market, at) = (Market::ALL[market], Timestamp::from_millis(seconds * 1_000));
             prop_assert_eq!(clock.phase(market, at), calendar.session(market, at));
         }
+    }
+
+    #[test]
+    fn a_day_is_what_its_instants_say(market in 0..Market::COUNT, day in 18_000..21_000_i32, second in 0..86_400_u32) {
+        let (calendar, market) = (Calendar::builtin(), Market::ALL[market]);
+        let date = jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(day));
+        let found = calendar.day(market, date);
+        let phase = found.phases.iter().find(|phase| (phase.from..phase.until).contains(&second));
+        let expected = match found.kind {
+            DayKind::Unknown => SessionType::Regular,
+            _ => phase.map_or(SessionType::Closed, |phase| phase.phase),
+        };
+        prop_assert_eq!(calendar.session(market, instant(day, second)), expected);
     }
 
     #[test]
