@@ -9,6 +9,7 @@
 //! `config/tickhouse.example.toml`, which a test holds against this crate.
 
 mod fault;
+mod push;
 mod reader;
 mod secret;
 mod selection;
@@ -16,6 +17,7 @@ mod settings;
 mod words;
 
 pub use fault::{ConfigError, Fault, Origin};
+pub use push::Push;
 pub use reader::{ENVIRONMENT_PREFIX, Sources};
 pub use secret::Secret;
 pub use selection::{Chosen, Selection};

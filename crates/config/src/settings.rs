@@ -37,6 +37,8 @@ pub struct Config {
     pub load: Load,
     /// Where instruments and sessions are known from.
     pub instruments: InstrumentFiles,
+    /// Ticks of other programs.
+    pub push: crate::Push,
     /// Status endpoints.
     pub http: Http,
     /// Log lines.
@@ -271,6 +273,7 @@ impl Config {
                 file: reader.path("instruments.file", ""),
                 calendar: calendar(&mut reader),
             },
+            push: crate::Push::read(&mut reader),
             http: Http { listen: reader.parsed("http.listen", "127.0.0.1:8080") },
             log: Log {
                 level: reader.parsed("log.level", "info"),

@@ -155,3 +155,14 @@ fn a_file_that_is_no_toml_says_where() {
     let error = Sources::new().with_file(Path::new("/nowhere/t.toml")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/t.toml: can't be read"), "{error}");
 }
+
+#[test]
+fn pushes_are_off_and_only_this_machine_can_reach_them() {
+    let config = Config::read(&Sources::new()).unwrap();
+    assert!(!config.push.enabled && config.push.listen.ip().is_loopback());
+    assert_eq!(of_text("[push]\nlisten = \"[::1]:0\"").unwrap().push.listen.port(), 0);
+    for listen in ["0.0.0.0:8090", "10.0.0.1:80", "[::]:1", "localhost:80"] {
+        let error = of_text(&format!("[push]\nlisten = \"{listen}\"")).unwrap_err().to_string();
+        assert!(error.contains("push.listen"), "{error}");
+    }
+}
