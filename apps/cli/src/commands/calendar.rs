@@ -245,5 +245,8 @@ fn missing_text(year: i16, markets: &[Market]) -> Option<String> {
 }
 
 fn join(markets: &[Market]) -> String {
+    if markets.len() == Market::COUNT - 1 {
+        return "any market".to_owned();
+    }
     markets.iter().map(|market| market.name()).collect::<Vec<_>>().join(", ")
 }
