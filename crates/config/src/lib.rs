@@ -9,6 +9,7 @@
 //! `config/tickhouse.example.toml`, which a test holds against this crate.
 
 mod fault;
+mod news;
 mod push;
 mod reader;
 mod secret;
@@ -17,6 +18,7 @@ mod settings;
 mod words;
 
 pub use fault::{ConfigError, Fault, Origin};
+pub use news::News;
 pub use push::Push;
 pub use reader::{ENVIRONMENT_PREFIX, Sources};
 pub use secret::Secret;

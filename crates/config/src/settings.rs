@@ -39,6 +39,8 @@ pub struct Config {
     pub instruments: InstrumentFiles,
     /// Ticks of other programs.
     pub push: crate::Push,
+    /// Feeds of news.
+    pub news: crate::News,
     /// Status endpoints.
     pub http: Http,
     /// Log lines.
@@ -120,6 +122,10 @@ pub struct Redis {
     pub stream_prefix: String,
     /// Streams of flat entries, one field per column, that other programs write.
     pub flat_streams: Vec<String>,
+    /// Streams of news items.
+    pub news_streams: Vec<String>,
+    /// Streams of index values.
+    pub indices_streams: Vec<String>,
     /// First part of the other keys: `<namespace>:marks`, `:dead`, ….
     pub namespace: String,
     /// The consumer group of the loader.
@@ -274,6 +280,7 @@ impl Config {
                 calendar: calendar(&mut reader),
             },
             push: crate::Push::read(&mut reader),
+            news: crate::News::read(&mut reader),
             http: Http { listen: reader.parsed("http.listen", "127.0.0.1:8080") },
             log: Log {
                 level: reader.parsed("log.level", "info"),
@@ -339,6 +346,8 @@ impl Redis {
             port: reader.port("redis.port", 6_380),
             stream_prefix: reader.text("redis.stream_prefix", "ticks:stream"),
             flat_streams: reader.list("redis.flat_streams", &["ticks:stream", "zerodha_ticks"]),
+            news_streams: reader.list("redis.news_streams", &["news:stream"]),
+            indices_streams: reader.list("redis.indices_streams", &["indices:stream"]),
             namespace: reader.text("redis.namespace", "ticks"),
             group: reader.text("redis.group", "tickhouse"),
         };
