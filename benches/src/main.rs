@@ -23,9 +23,9 @@ use std::path::PathBuf;
 struct Arguments {
     #[command(subcommand)]
     which: Which,
-    /// The tickhouse program, whose process becomes the ClickHouse engine
-    #[arg(long, env = "TICKHOUSE_BIN", global = true, default_value = "tickhouse")]
-    tickhouse: PathBuf,
+    /// The tickhouse program, whose process becomes the ClickHouse engine [default: the one beside this program]
+    #[arg(long, env = "TICKHOUSE_BIN", global = true)]
+    tickhouse: Option<PathBuf>,
     /// Python with the packages of tests/python/requirements.txt, for the comparisons with Python programs
     #[arg(long, env = "PYTHON", global = true)]
     python: Option<PathBuf>,
@@ -55,7 +55,11 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let Arguments { which, tickhouse, python, amount } = arguments;
     let python = python.as_deref();
-    let tickhouse = std::path::absolute(tickhouse).context("the tickhouse program has no path")?;
+    let tickhouse = match tickhouse {
+        Some(path) => std::path::absolute(path),
+        None => std::env::current_exe().map(|own| own.with_file_name("tickhouse")),
+    };
+    let tickhouse = tickhouse.context("the tickhouse program has no path")?;
     match which {
         Which::Format => runtime.block_on(format::run(&tickhouse, amount.unwrap_or(500_000))),
         Which::CatchUp { batch_rows } => {

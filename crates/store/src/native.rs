@@ -39,7 +39,7 @@ enum Column {
     Plain(Vec<u8>),
     /// `LowCardinality(String)`: a dictionary and an index per row.
     Dictionary(Dictionary),
-    /// `Array(UInt32)`: end offsets, then values.
+    /// `Array(UInt32)`, `Array(String)`: end offsets, then values.
     Array { offsets: Vec<u8>, values: Vec<u8>, count: u64 },
 }
 
@@ -87,7 +87,9 @@ impl Column {
     fn of(sql_type: &str) -> Self {
         match sql_type {
             "LowCardinality(String)" => Self::Dictionary(Dictionary::default()),
-            "Array(UInt32)" => Self::Array { offsets: Vec::new(), values: Vec::new(), count: 0 },
+            "Array(UInt32)" | "Array(String)" => {
+                Self::Array { offsets: Vec::new(), values: Vec::new(), count: 0 }
+            }
             _ => Self::Plain(Vec::new()),
         }
     }
@@ -150,6 +152,8 @@ impl Row<'_> {
         u64: u64,
         /// `DateTime64`.
         i64: i64,
+        /// `Float32`.
+        f32: f32,
         /// `Float64`.
         f64: f64,
     }
@@ -194,6 +198,19 @@ impl Row<'_> {
         self
     }
 
+    /// `Array(String)`.
+    pub fn strings(&mut self, items: &[String]) -> &mut Self {
+        match self.columns.next() {
+            Some(Column::Array { offsets, values, count }) => {
+                *count += items.len() as u64;
+                items.iter().for_each(|item| put_string(values, item.as_bytes()));
+                offsets.extend_from_slice(&count.to_le_bytes());
+            }
+            other => unreachable!("an array for {other:?}: the row and the column list disagree"),
+        }
+        self
+    }
+
     /// Ends the row.
     #[inline]
     pub fn end(&mut self) {
@@ -214,16 +231,24 @@ impl Row<'_> {
 struct Dictionary {
     keys: Vec<u8>,
     indexes: Vec<u8>,
-    seen: FxHashMap<Box<str>, u32>,
-    /// Rows of the same instrument or recorder follow each other often: the last value and its index.
-    last: (Box<str>, u32),
+    seen: FxHashMap<Box<str>, Key>,
+    /// Rows of the same exchange or recorder follow each other often.
+    last: Key,
+}
+
+/// A key of a dictionary: its index, and where its bytes stand in `keys`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Key {
+    index: u32,
+    start: u32,
+    len: u32,
 }
 
 impl Default for Dictionary {
     fn default() -> Self {
-        let mut seen = FxHashMap::default();
-        seen.insert("".into(), 0);
-        Self { keys: vec![0], indexes: Vec::new(), seen, last: ("".into(), 0) }
+        let empty = Key { index: 0, start: 1, len: 0 };
+        let seen = std::iter::once(("".into(), empty)).collect();
+        Self { keys: vec![0], indexes: Vec::new(), seen, last: empty }
     }
 }
 
@@ -235,19 +260,22 @@ impl Dictionary {
 
     #[inline]
     fn push(&mut self, value: &str) {
-        let index = if *self.last.0 == *value { self.last.1 } else { self.index_of(value) };
-        self.indexes.extend_from_slice(&index.to_le_bytes());
+        let Key { start, len, .. } = self.last;
+        if self.keys[start as usize..][..len as usize] != *value.as_bytes() {
+            self.last = self.key_of(value);
+        }
+        self.indexes.extend_from_slice(&self.last.index.to_le_bytes());
     }
 
-    fn index_of(&mut self, value: &str) -> u32 {
-        if let Some(index) = self.seen.get(value) {
-            return *index;
+    fn key_of(&mut self, value: &str) -> Key {
+        if let Some(key) = self.seen.get(value) {
+            return *key;
         }
-        let index = self.seen.len() as u32;
         put_string(&mut self.keys, value.as_bytes());
-        self.seen.insert(value.into(), index);
-        self.last = (value.into(), index);
-        index
+        let len = value.len() as u32;
+        let key = Key { index: self.seen.len() as u32, start: self.keys.len() as u32 - len, len };
+        self.seen.insert(value.into(), key);
+        key
     }
 
     fn finish(self, out: &mut Vec<u8>) {
