@@ -12,7 +12,7 @@ pub(crate) fn for_each_tick<'a>(feed: &'a Feed, mut each: impl FnMut(Tick<'a>)) 
     for record in &feed.records {
         for item in decode(&record.payload) {
             let Item::Packet { index, packet } = item? else { bail!("a packet of unknown length") };
-            each(tick(&feed.instruments, record, index, &packet));
+            each(tick(&feed.instruments, record, index, &packet.to_packet()));
         }
     }
     Ok(())

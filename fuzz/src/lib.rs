@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use tickhouse_decode::text::TextMessage;
-use tickhouse_decode::{FrameBuilder, FrameError, Item, Request, decode, encode_packet, tokens};
+use tickhouse_decode::{FrameBuilder, FrameError, Item, PacketRef, Request, decode, encode_packet, tokens};
 use tickhouse_enrich::{InstrumentTableBuilder, ReadReport};
-use tickhouse_model::{PacketKind, Record};
+use tickhouse_model::{Packet, PacketKind, Record};
 use tickhouse_stream::FlatTick;
 
 /// A binary message of the socket: no panic; at most one error, at the end, with an offset inside the message; no more
@@ -21,6 +21,7 @@ pub fn decode_message(message: &[u8]) {
         match item {
             Ok(Item::Packet { index, packet }) => {
                 assert_eq!(usize::from(index), items.len());
+                let packet = owned(packet);
                 again.push(&packet);
                 items.push((packet.kind.body_len(), Some(packet)));
             }
@@ -50,7 +51,7 @@ pub fn decode_message(message: &[u8]) {
     for (item, (len, packet)) in twice.iter().zip(&items) {
         match (item, packet) {
             (Item::Packet { packet: found, .. }, Some(packet)) => {
-                assert_eq!(found, packet);
+                assert_eq!(owned(*found), *packet);
                 let mut bytes = Vec::new();
                 encode_packet(packet, &mut bytes);
                 assert_eq!(bytes.len(), *len);
@@ -59,6 +60,18 @@ pub fn decode_message(message: &[u8]) {
             _ => panic!("a packet became unknown, or the other way round"),
         }
     }
+}
+
+/// A packet of its own. The view says the same of it: its kind is that of its length, and what it has of token and segment is what
+/// the packet has.
+fn owned(view: PacketRef<'_>) -> Packet {
+    let packet = view.to_packet();
+    assert_eq!((view.kind(), view.token()), (packet.kind, packet.token));
+    if let PacketRef::Full(full) = view {
+        assert_eq!((full.bids(), full.asks()), (packet.bids, packet.asks));
+        assert_eq!(full.exchange_timestamp(), packet.exchange_timestamp);
+    }
+    packet
 }
 
 /// Text of the socket, both directions: no panic, and a request that was understood is written as one that is understood

@@ -13,7 +13,7 @@ mod others;
 
 use std::hint::black_box;
 use std::time::Instant;
-use tickhouse_decode::{FrameBuilder, Item, decode};
+use tickhouse_decode::{FrameBuilder, Item, PacketRef, decode};
 use tickhouse_model::{Level, Packet, PacketKind, Token};
 
 const MESSAGES: usize = 500;
@@ -24,8 +24,9 @@ const TURNS: usize = 20;
 
 type Decoder = fn(&[Vec<u8>]) -> Sum;
 
-const DECODERS: [(&str, Decoder); 6] = [
+const DECODERS: [(&str, Decoder); 7] = [
     ("tickhouse", tickhouse),
+    ("tickhouse, a `Packet` each", tickhouse_owned),
     ("kiteconnect 1.0.1 (Zerodha)", others::zerodha),
     ("kiteconnect-rs 0.1.0", others::kiteconnect_rs),
     ("kiteticker-async 0.1.1", others::kiteticker_async),
@@ -49,45 +50,68 @@ impl Sum {
     }
 }
 
+/// Every field of ours, from anything that has the names of `Packet`: `$field` reads one.
+macro_rules! packet_sum {
+    ($sum:expr, $scale:expr, $($packet:ident).+ $(, $call:tt)?) => {{
+        let sum = $sum;
+        let scale = $scale;
+        for price in [
+            $($packet).+.last_price $($call)?,
+            $($packet).+.average_traded_price $($call)?,
+            $($packet).+.open_price $($call)?,
+            $($packet).+.high_price $($call)?,
+            $($packet).+.low_price $($call)?,
+            $($packet).+.close_price $($call)?,
+        ] {
+            sum.price(scale.rupees(price));
+        }
+        for number in [
+            $($packet).+.last_traded_quantity $($call)?,
+            $($packet).+.volume $($call)?,
+            $($packet).+.total_buy_quantity $($call)?,
+            $($packet).+.total_sell_quantity $($call)?,
+            $($packet).+.last_trade_time $($call)?,
+            $($packet).+.open_interest $($call)?,
+            $($packet).+.oi_day_high $($call)?,
+            $($packet).+.oi_day_low $($call)?,
+            $($packet).+.exchange_timestamp $($call)?,
+        ] {
+            sum.number(number);
+        }
+        for side in [$($packet).+.bids $($call)?, $($packet).+.asks $($call)?] {
+            for level in side {
+                sum.price(scale.rupees(level.price));
+                sum.number(level.quantity);
+                sum.number(level.orders);
+            }
+        }
+    }};
+}
+
+/// Fields read from where they lie.
 fn tickhouse(messages: &[Vec<u8>]) -> Sum {
     let mut sum = Sum::default();
     for message in messages {
-        decode(message).for_each(|item| {
+        for item in decode(message) {
             // anything else would be missed in the sum
-            let Ok(Item::Packet { packet, .. }) = item else { return };
-            let divisor = f64::from(packet.segment().divisor());
+            let Ok(Item::Packet { packet: PacketRef::Full(full), .. }) = item else { continue };
+            sum.number(full.token().0);
+            packet_sum!(&mut sum, full.segment().scale(), full, ());
+        }
+    }
+    sum
+}
+
+/// A whole `Packet` in memory first, as one who keeps it needs.
+fn tickhouse_owned(messages: &[Vec<u8>]) -> Sum {
+    let mut sum = Sum::default();
+    for message in messages {
+        for item in decode(message) {
+            let Ok(Item::Packet { packet, .. }) = item else { continue };
+            let packet = black_box(packet.to_packet());
             sum.number(packet.token.0);
-            for price in [
-                packet.last_price,
-                packet.average_traded_price,
-                packet.open_price,
-                packet.high_price,
-                packet.low_price,
-                packet.close_price,
-            ] {
-                sum.price(f64::from(price) / divisor);
-            }
-            for number in [
-                packet.last_traded_quantity,
-                packet.volume,
-                packet.total_buy_quantity,
-                packet.total_sell_quantity,
-                packet.last_trade_time,
-                packet.open_interest,
-                packet.oi_day_high,
-                packet.oi_day_low,
-                packet.exchange_timestamp,
-            ] {
-                sum.number(number);
-            }
-            for side in [&packet.bids, &packet.asks] {
-                for level in side {
-                    sum.price(f64::from(level.price) / divisor);
-                    sum.number(level.quantity);
-                    sum.number(level.orders);
-                }
-            }
-        });
+            packet_sum!(&mut sum, packet.segment().scale(), packet);
+        }
     }
     sum
 }

@@ -1,27 +1,30 @@
 //! The container: walking it, and making one.
 
-use crate::body::{decode_body, decode_full, encode_packet};
+use crate::body::encode_packet;
+use crate::view::PacketRef;
 use tickhouse_model::{Packet, PacketKind, Token};
 
 /// Whether a binary message is a heartbeat: Kite sends one byte, of undocumented value, when there is nothing else.
+#[inline]
 pub const fn is_heartbeat(message: &[u8]) -> bool {
     message.len() < 2
 }
 
 /// Packets that the message says it has; 0 for a heartbeat. A truncated message may hold fewer.
+#[inline]
 pub fn packet_count(message: &[u8]) -> u16 {
     message.first_chunk().map_or(0, |count| u16::from_be_bytes(*count))
 }
 
 /// What stands at one place of a container.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A packet of a known length.
     Packet {
         /// Its place in the message, from 0.
         index: u16,
-        /// Its values.
-        packet: Packet,
+        /// Its bytes, to be read from.
+        packet: PacketRef<'a>,
     },
     /// A body whose length Kite does not document. The rest of the message goes on.
     Unknown {
@@ -69,7 +72,9 @@ impl FrameError {
     }
 }
 
-/// Decodes a binary message. A heartbeat gives no items. After an error the iterator ends.
+/// Decodes a binary message: its packets stay where they are, to be read from. A heartbeat gives no items.
+/// After an error the iterator ends.
+#[inline]
 pub fn decode(message: &[u8]) -> Packets<'_> {
     Packets { bodies: Bodies::new(message) }
 }
@@ -87,27 +92,12 @@ impl<'a> Iterator for Packets<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.bodies.next().map(item)
     }
-
-    /// What `for_each` runs on: a full packet can go from the message into the closure without being put together in memory
-    /// first. What that gains depends on what the compiler makes of the closure (benches/README.md).
-    #[inline]
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut each: F) -> B {
-        let mut folded = init;
-        for found in self.bodies {
-            folded = match found {
-                Ok((index, _, body)) if let Ok(full) = body.try_into() => {
-                    each(folded, Ok(Item::Packet { index, packet: decode_full(full) }))
-                }
-                other => each(folded, item(other)),
-            };
-        }
-        folded
-    }
 }
 
+#[inline]
 fn item(found: Result<Body<'_>, FrameError>) -> Result<Item<'_>, FrameError> {
     let (index, offset, body) = found?;
-    Ok(match decode_body(body) {
+    Ok(match PacketRef::new(body) {
         Some(packet) => Item::Packet { index, packet },
         None => Item::Unknown { index, offset, body },
     })
@@ -153,6 +143,7 @@ struct Bodies<'a> {
 }
 
 impl<'a> Bodies<'a> {
+    #[inline]
     fn new(message: &'a [u8]) -> Self {
         let ended = is_heartbeat(message);
         Self { message, offset: 2, index: 0, count: packet_count(message), ended }

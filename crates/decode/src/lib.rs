@@ -15,6 +15,7 @@ mod container;
 mod describe;
 mod request;
 pub mod text;
+mod view;
 
 pub use body::{decode_body, encode_packet};
 pub use container::{
@@ -22,3 +23,4 @@ pub use container::{
 };
 pub use describe::{PacketView, describe};
 pub use request::{Request, RequestError};
+pub use view::{FullRef, IndexFullRef, IndexQuoteRef, LtpRef, PacketRef, QuoteRef};

@@ -75,7 +75,7 @@ impl RowMaker {
         decode(&record.payload).for_each(|item| {
             let (index, reason, detail, payload) = match item {
                 Ok(Item::Packet { index, packet }) => {
-                    self.push_packet(batch, recorder, record, index, &packet);
+                    self.push_packet(batch, recorder, record, index, &packet.to_packet());
                     outcome.ticks = outcome.ticks.saturating_add(1);
                     return;
                 }

@@ -21,4 +21,4 @@ pub use record::{
     FrameId, Observed, RECORD_HEADER_LEN, Record, RecordError, RecordKind, SnapshotMarks, SocketId,
 };
 pub use time::{IST_OFFSET_SECONDS, IstDateTime, Timestamp};
-pub use token::{Segment, Token};
+pub use token::{Scale, Segment, Token};

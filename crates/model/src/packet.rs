@@ -172,6 +172,7 @@ pub struct Packet {
 
 impl Packet {
     /// A packet of this kind with every value zero.
+    #[inline]
     pub fn empty(token: Token, kind: PacketKind) -> Self {
         Self {
             token,
@@ -198,11 +199,13 @@ impl Packet {
     }
 
     /// The market segment, which fixes the divisor.
+    #[inline]
     pub const fn segment(&self) -> Segment {
         self.token.segment()
     }
 
     /// When the exchange says this state was true; [`Timestamp::NONE`] when the packet does not say.
+    #[inline]
     pub const fn exchange_time(&self) -> Timestamp {
         Timestamp::from_kite_seconds(self.exchange_timestamp)
     }

@@ -99,10 +99,28 @@ impl Segment {
         }
     }
 
+    /// What turns raw prices into rupees, for many prices of one instrument.
+    #[inline]
+    pub fn scale(self) -> Scale {
+        Scale(f64::from(self.divisor()))
+    }
+
+    /// A raw price in rupees; see [`Scale::rupees`].
+    #[inline]
+    pub fn rupees(self, raw: i32) -> f64 {
+        self.scale().rupees(raw)
+    }
+}
+
+/// Turns raw prices of one segment into rupees. Choosing the divisor once lets the compiler divide several prices at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale(f64);
+
+impl Scale {
     /// A raw price in rupees: the double nearest to the decimal value, because both operands are exact.
     #[inline]
     pub fn rupees(self, raw: i32) -> f64 {
-        f64::from(raw) / f64::from(self.divisor())
+        f64::from(raw) / self.0
     }
 }
 

@@ -89,7 +89,7 @@ fn explain(message: &[u8]) -> anyhow::Result<()> {
     }
     for item in decode(message) {
         match item {
-            Ok(Item::Packet { index, packet }) => output::json(&describe(index, &packet))?,
+            Ok(Item::Packet { index, packet }) => output::json(&describe(index, &packet.to_packet()))?,
             Ok(Item::Unknown { index, offset, body }) => output::json(&json!({
                 "index": index,
                 "error": format!("a packet of {} bytes is of no known kind", body.len()),

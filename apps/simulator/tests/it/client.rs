@@ -100,7 +100,7 @@ impl Client {
 pub(crate) fn packets_of(frame: &[u8]) -> Vec<Packet> {
     decode(frame)
         .map(|item| match item.unwrap() {
-            tickhouse_decode::Item::Packet { packet, .. } => packet,
+            tickhouse_decode::Item::Packet { packet, .. } => packet.to_packet(),
             unknown @ tickhouse_decode::Item::Unknown { .. } => panic!("{unknown:?}"),
         })
         .collect()

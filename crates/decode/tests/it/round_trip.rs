@@ -78,7 +78,7 @@ proptest! {
     fn a_message_decodes_to_its_packets(packets in prop::collection::vec(any_packet(), 0..40)) {
         let message = message_of(&packets);
         let decoded: Vec<_> = decode(&message).map(|item| match item {
-            Ok(Item::Packet { packet, .. }) => packet,
+            Ok(Item::Packet { packet, .. }) => packet.to_packet(),
             other => panic!("{other:?}"),
         }).collect();
         prop_assert_eq!(usize::from(packet_count(&message)), packets.len());
@@ -103,6 +103,7 @@ fn index_fields_stand_in_the_order_high_low_open_close() {
     let mut message = vec![0, 1, 0, 32];
     numbers.iter().for_each(|number| message.extend(number.to_be_bytes()));
     let Some(Ok(Item::Packet { packet, .. })) = decode(&message).next() else { panic!("no packet") };
+    let packet = packet.to_packet();
     assert_eq!((packet.high_price, packet.low_price), (2_410_000, 2_390_000));
     assert_eq!((packet.open_price, packet.close_price), (2_405_000, 2_408_000));
     assert_eq!((packet.net_change, packet.exchange_timestamp), (-7_995, 1_763_609_400));
@@ -115,6 +116,7 @@ fn full_fields_stand_at_their_offsets() {
     let mut message = vec![0, 1, 0, 184];
     (0..46_u32).for_each(|word| message.extend((word * 4).to_be_bytes()));
     let Some(Ok(Item::Packet { packet, .. })) = decode(&message).next() else { panic!("no packet") };
+    let packet = packet.to_packet();
     assert_eq!((packet.token.0, packet.last_price, packet.last_traded_quantity), (0, 4, 8));
     assert_eq!((packet.average_traded_price, packet.volume), (12, 16));
     assert_eq!((packet.total_buy_quantity, packet.total_sell_quantity), (20, 24));
