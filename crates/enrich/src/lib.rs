@@ -33,6 +33,7 @@ mod read;
 mod rules;
 mod session;
 mod table;
+mod titles;
 mod token_lookup;
 
 pub use builder::{InstrumentTableBuilder, MAX_INSTRUMENTS, MAX_TEXT_LEN, TableFull};
@@ -43,4 +44,5 @@ pub use read::{Problem, ReadError, ReadReport};
 pub use rules::{Rules, RulesError};
 pub use session::{SessionClock, SessionSpan};
 pub use table::{InstrumentRef, InstrumentTable, StrId, Texts};
+pub use titles::TitleSymbols;
 pub use token_lookup::read_token_lookup;
