@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use tickhouse_model::{DataQuality, Gap, Timestamp};
 use tickhouse_store::{
-    FrameRow, LedgerColumns, NativeBlock, Origin, Partition, QuarantineRow, RowIdentity, Seal, SealRange,
-    Tick, TickColumns,
+    FrameRow, IndexColumns, IndexRow, LedgerColumns, Month, NativeBlock, NewsColumns, NewsRow, Origin,
+    Partition, QuarantineRow, RowIdentity, Seal, SealRange, Tick, TickColumns,
 };
 use tickhouse_stream::{EntryId, Stream};
 use tickhouse_telemetry::Latency;
@@ -20,8 +20,8 @@ use uuid::Uuid;
 const PARTITIONS_MAX: usize = 16;
 /// Entries in one batch: bounds its acknowledgement.
 const ENTRIES_MAX: usize = 100_000;
-/// Bytes of quarantined payloads in one batch.
-const QUARANTINED_BYTES_MAX: usize = 16 << 20;
+/// Bytes of quarantined payloads and of news in one batch.
+const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// Rows and entries of one batch, growing.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Batch {
     processed_at: Timestamp,
     ticks: BTreeMap<Partition, TickColumns>,
     ledger: LedgerColumns,
+    news: NewsColumns,
+    indices: BTreeMap<Month, IndexColumns>,
     sources: BTreeMap<String, SourceRange>,
     tally: Tally,
     received: Vec<(Timestamp, u32)>,
@@ -73,7 +75,8 @@ pub(crate) struct Tally {
     pub(crate) ticks: u64,
     pub(crate) flat_ticks: u64,
     pub(crate) raw_ticks: u64,
-    pub(crate) quarantined_bytes: usize,
+    /// Of quarantined payloads and of news.
+    pub(crate) text_bytes: usize,
 }
 
 impl Batch {
@@ -83,6 +86,8 @@ impl Batch {
             processed_at,
             ticks: BTreeMap::new(),
             ledger: LedgerColumns::new(id),
+            news: NewsColumns::new(id, processed_at),
+            indices: BTreeMap::new(),
             sources: BTreeMap::new(),
             tally: Tally::default(),
             received: Vec::new(),
@@ -131,9 +136,19 @@ impl Batch {
     }
 
     pub(crate) fn push_quarantined(&mut self, item: &QuarantineRow<'_>) {
-        self.tally.quarantined_bytes += item.payload.len();
+        self.tally.text_bytes += item.payload.len();
         self.dead.push(Dead::of(item));
         self.ledger.push_quarantined(item);
+    }
+
+    pub(crate) fn push_news(&mut self, news: &NewsRow<'_>) {
+        self.tally.text_bytes += news.title.len() + news.content.len();
+        self.news.push(news);
+    }
+
+    pub(crate) fn push_index(&mut self, index: &IndexRow<'_>) {
+        let id = self.id;
+        self.indices.entry(Month::of(index.timestamp)).or_insert_with(|| IndexColumns::new(id)).push(index);
     }
 
     pub(crate) fn push_gap(&mut self, origin: &Origin<'_>, gap: &Gap) {
@@ -141,9 +156,11 @@ impl Batch {
         self.ledger.push_gap(origin, gap);
     }
 
-    /// Rows of `tick_data` so far.
+    /// Ticks, news items and index values so far.
     pub(crate) fn rows(&self) -> usize {
-        self.ticks.values().map(TickColumns::rows).sum()
+        self.ticks.values().map(TickColumns::rows).sum::<usize>()
+            + self.indices.values().map(IndexColumns::rows).sum::<usize>()
+            + self.news.rows()
     }
 
     /// When its first entry was taken; `None` while it is empty.
@@ -161,7 +178,8 @@ impl Batch {
         self.rows() >= rows_max
             || self.ticks.len() >= PARTITIONS_MAX
             || self.sources.values().map(|source| source.ids.len()).sum::<usize>() >= ENTRIES_MAX
-            || self.tally.quarantined_bytes >= QUARANTINED_BYTES_MAX
+            || self.indices.len() >= PARTITIONS_MAX
+            || self.tally.text_bytes >= TEXT_BYTES_MAX
     }
 
     /// Seals it.
@@ -186,13 +204,18 @@ impl Batch {
             frames: ledger_rows.frames as u32,
             quarantined: ledger_rows.quarantined as u32,
             gaps: ledger_rows.gaps as u32,
+            news: self.news.rows() as u32,
+            indices: self.indices.values().map(IndexColumns::rows).sum::<usize>() as u32,
         };
         let ticks = self.ticks.into_iter().map(|(at, columns)| (at, columns.finish())).collect();
         let entries = self.sources.into_values().map(|source| (source.stream, source.ids)).collect();
+        // before `frames`, whose rows promise the others
+        let news = self.news.finish().map(|block| ("news_data", block));
         SealedBatch {
             seal,
             ticks,
-            ledger: self.ledger.finish(),
+            indices: self.indices.into_iter().map(|(month, columns)| (month, columns.finish())).collect(),
+            ledger: news.into_iter().chain(self.ledger.finish()).collect(),
             entries,
             dead: self.dead,
             tally: self.tally,
@@ -218,6 +241,8 @@ fn identity(tick: &Tick<'_>) -> RowIdentity {
 pub(crate) struct SealedBatch {
     pub(crate) seal: Seal,
     pub(crate) ticks: Vec<(Partition, NativeBlock)>,
+    /// Values that were published as such, not those of index packets.
+    pub(crate) indices: Vec<(Month, NativeBlock)>,
     pub(crate) ledger: Vec<(&'static str, NativeBlock)>,
     /// What to acknowledge once it is stored.
     pub(crate) entries: Vec<(Stream, Vec<EntryId>)>,
@@ -245,6 +270,8 @@ impl SealedBatch {
         Counters::add(&counters.flat_ticks_stored, self.tally.flat_ticks);
         Counters::add(&counters.raw_ticks_stored, self.tally.raw_ticks);
         Counters::add(&counters.quarantined, u64::from(self.seal.quarantined));
+        Counters::add(&counters.news_stored, u64::from(self.seal.news));
+        Counters::add(&counters.index_values_stored, u64::from(self.seal.indices));
         Counters::add(&counters.gaps_stored, u64::from(self.seal.gaps));
         Counters::add(&counters.batches, 1);
     }

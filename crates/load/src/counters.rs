@@ -53,6 +53,10 @@ counters! {
     raw_ticks_stored,
     /// Rows of `quarantine` stored.
     quarantined,
+    /// Rows of `news_data` stored.
+    news_stored,
+    /// Rows of `indices_data` stored that were published as such, not taken from ticks.
+    index_values_stored,
     /// Rows of `feed_gaps` stored.
     gaps_stored,
     /// Batches confirmed.

@@ -15,6 +15,7 @@ mod error;
 mod loader;
 mod options;
 mod owner;
+mod published;
 mod reader;
 mod recovery;
 mod rows;

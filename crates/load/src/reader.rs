@@ -268,7 +268,7 @@ impl<'a> Reader<'a> {
             source.give_up_after = Some(source.last);
         }
         let stream: Stream = source.stream.clone();
-        if !stream.is_frames() {
+        if stream.ids_may_begin_anew() {
             let info = self.consumer.control().info(name).await?;
             if info.is_none_or(|info| info.regressed_below(source.last)) && source.last > EntryId::ZERO {
                 source.begin_anew();

@@ -41,7 +41,15 @@ pub(crate) async fn recover(
     }
     if is_superseded(seal, marks) {
         tracing::info!(%batch_id, "its entries were stored by a successor, in batches of its own");
-        let empty = Seal { partitions: Vec::new(), frames: 0, quarantined: 0, gaps: 0, ..seal.clone() };
+        let empty = Seal {
+            partitions: Vec::new(),
+            frames: 0,
+            quarantined: 0,
+            gaps: 0,
+            news: 0,
+            indices: 0,
+            ..seal.clone()
+        };
         return Ok(shared.store.record_stored(&empty, shared.clock.now()).await?);
     }
     let Some(entries) = entries_of(shared, control, seal).await? else {
@@ -76,7 +84,15 @@ async fn is_whole(shared: &Shared, seal: &Seal) -> Result<bool, LoadError> {
     let counts = shared.store.count_ticks(batch_id, &seal.partitions).await?;
     let ticks =
         seal.partitions.iter().all(|(at, rows)| counts.get(at).copied().unwrap_or(0) >= u64::from(*rows));
-    let tables = [("frames", seal.frames), ("quarantine", seal.quarantined), ("feed_gaps", seal.gaps)];
+    if seal.indices > 0 && shared.store.count_index_values(batch_id, None).await? < u64::from(seal.indices) {
+        return Ok(false);
+    }
+    let tables = [
+        ("frames", seal.frames),
+        ("quarantine", seal.quarantined),
+        ("feed_gaps", seal.gaps),
+        ("news_data", seal.news),
+    ];
     for (table, expected) in tables {
         if expected > 0 && shared.store.count_rows(table, batch_id).await? < u64::from(expected) {
             return Ok(false);

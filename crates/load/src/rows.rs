@@ -5,6 +5,7 @@
 //! an allocation per packet, dropping anything.
 
 use crate::batch::Batch;
+use crate::published::Names;
 use crate::source::payload_of_fields;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct RowMaker {
     updates: watch::Receiver<Arc<InstrumentTable>>,
-    instruments: Arc<InstrumentTable>,
+    pub(crate) instruments: Arc<InstrumentTable>,
+    pub(crate) names: Names,
     sessions: SessionClock,
 }
 
@@ -36,7 +38,7 @@ struct Outcome {
 impl RowMaker {
     pub(crate) fn new(updates: watch::Receiver<Arc<InstrumentTable>>, calendar: Arc<Calendar>) -> Self {
         let instruments = Arc::clone(&updates.borrow());
-        Self { updates, instruments, sessions: SessionClock::new(calendar) }
+        Self { updates, instruments, names: Names::default(), sessions: SessionClock::new(calendar) }
     }
 
     /// Takes over a newer table of instruments, if there is one. Called between batches.
@@ -207,7 +209,7 @@ impl RowMaker {
 }
 
 /// The first that was sent.
-fn first_time(sent: Timestamp, otherwise: Timestamp) -> Timestamp {
+pub(crate) fn first_time(sent: Timestamp, otherwise: Timestamp) -> Timestamp {
     if sent.is_some() { sent } else { otherwise }
 }
 

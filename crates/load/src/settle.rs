@@ -6,32 +6,35 @@
 use crate::batch::SealedBatch;
 use crate::counters::Counters;
 use crate::error::LoadError;
-use tickhouse_store::{Deduplicate, InsertId, NativeBlock, Partition, Store};
+use tickhouse_store::{Deduplicate, InsertId, Month, NativeBlock, Partition, Store};
 use uuid::Uuid;
 
 /// A part of a batch that one insert carries.
 struct Part<'a> {
     table: &'static str,
-    /// Only `tick_data` has several parts per batch.
+    /// `tick_data` and `indices_data` have several parts per batch.
     partition: Option<Partition>,
+    month: Option<Month>,
     block: &'a NativeBlock,
 }
 
 impl Part<'_> {
     fn name(&self) -> String {
-        match self.partition {
-            Some(Partition { date, hour }) => format!("{}/{date}-{hour}", self.table),
-            None => self.table.to_owned(),
+        match (self.partition, self.month) {
+            (Some(Partition { date, hour }), _) => format!("{}/{date}-{hour}", self.table),
+            (None, Some(Month(month))) => format!("{}/{month}", self.table),
+            (None, None) => self.table.to_owned(),
         }
     }
 
     async fn count(&self, store: &Store, batch_id: Uuid) -> Result<u64, LoadError> {
-        Ok(match self.partition {
-            Some(partition) => {
+        Ok(match (self.partition, self.month) {
+            (Some(partition), _) => {
                 let counts = store.count_ticks(batch_id, &[(partition, 0)]).await?;
                 counts.get(&partition).copied().unwrap_or(0)
             }
-            None => store.count_rows(self.table, batch_id).await?,
+            (None, Some(month)) => store.count_index_values(batch_id, Some(month)).await?,
+            (None, None) => store.count_rows(self.table, batch_id).await?,
         })
     }
 }
@@ -40,12 +43,21 @@ fn tick_parts(batch: &SealedBatch) -> impl Iterator<Item = Part<'_>> {
     batch.ticks.iter().map(|(partition, block)| Part {
         table: "tick_data",
         partition: Some(*partition),
+        month: None,
         block,
     })
 }
 
 fn ledger_parts(batch: &SealedBatch) -> impl Iterator<Item = Part<'_>> {
-    batch.ledger.iter().map(|(table, block)| Part { table, partition: None, block })
+    let indices = batch.indices.iter().map(|(month, block)| Part {
+        table: "indices_data",
+        partition: None,
+        month: Some(*month),
+        block,
+    });
+    let ledger =
+        batch.ledger.iter().map(|(table, block)| Part { table, partition: None, month: None, block });
+    indices.chain(ledger)
 }
 
 /// Ticks first, `frames` last: a row of `frames` promises that everything else of its record is there.

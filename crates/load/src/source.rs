@@ -172,12 +172,19 @@ impl Source {
         let id = FrameId { session: entry.id.ms, socket: 0, sequence: entry.id.seq };
         let stream = self.stream.name().to_owned();
         let origin = Origin { recorder: "", id, stream: &stream, epoch: self.epoch };
-        // an id that Redis made begins with its Unix milliseconds
-        let arrived_at = Timestamp::from_millis(i64::try_from(entry.id.ms).unwrap_or(i64::MAX));
+        // an id that Redis made begins with its Unix milliseconds, that of an import says nothing of the time
+        let arrived_at = match self.stream.kind() {
+            StreamKind::Imported => Timestamp::NONE,
+            _ => Timestamp::from_millis(i64::try_from(entry.id.ms).unwrap_or(i64::MAX)),
+        };
         batch.take(&self.stream, self.epoch, entry.id);
         self.last = entry.id;
         match &entry.value {
-            EntryValue::Flat(fields) => rows.push_flat(batch, &origin, arrived_at, fields),
+            EntryValue::Flat(fields) => match self.stream.kind() {
+                StreamKind::News => rows.push_news(batch, &origin, arrived_at, fields),
+                StreamKind::Indices => rows.push_index(batch, &origin, arrived_at, fields),
+                _ => rows.push_flat(batch, &origin, arrived_at, fields),
+            },
             EntryValue::Record(bytes) => {
                 quarantine(batch, &origin, arrived_at, "record_in_flat_stream", "", bytes);
             }

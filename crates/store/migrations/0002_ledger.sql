@@ -83,6 +83,8 @@ CREATE TABLE IF NOT EXISTS loader_seals
     frames UInt32,
     quarantined UInt32,
     gaps UInt32,
+    news UInt32,
+    indices UInt32,
     written_at DateTime64(6, 'UTC')
 )
 ENGINE = MergeTree

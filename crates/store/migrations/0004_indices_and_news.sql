@@ -1,4 +1,5 @@
--- Index values. Fed from the index packets of tick_data, and by whoever publishes to indices:stream.
+-- Index values. Fed from the index packets of tick_data, and by whoever publishes to indices:stream. Partitioned by month: values
+-- that are published may be of many days, and each partition that a batch touches is an insert of its own.
 CREATE TABLE IF NOT EXISTS indices_data
 (
     instrument_token UInt32 CODEC(Delta, ZSTD(1)),
@@ -16,12 +17,19 @@ CREATE TABLE IF NOT EXISTS indices_data
     volume UInt64 CODEC(ZSTD(1)),
     date Date DEFAULT toDate(timestamp) CODEC(ZSTD(1)),
     hour UInt8 DEFAULT toHour(timestamp) CODEC(ZSTD(1)),
-    batch_id UUID CODEC(ZSTD(3))
+    batch_id UUID CODEC(ZSTD(3)),
+    -- identity of a published value: stream, its epoch and the halves of its entry id; empty for one that comes from a tick
+    stream LowCardinality(String) CODEC(ZSTD(1)),
+    epoch UInt32 CODEC(ZSTD(1)),
+    session UInt64 CODEC(ZSTD(1)),
+    sequence UInt64 CODEC(ZSTD(1)),
+    INDEX timestamp_idx timestamp TYPE minmax GRANULARITY 1,
+    PROJECTION batch_rows (SELECT batch_id, stream, toYYYYMM(date), count() GROUP BY batch_id, stream, toYYYYMM(date))
 )
 ENGINE = MergeTree
-PARTITION BY {partition}
+PARTITION BY toYYYYMM(date)
 ORDER BY (symbol, timestamp)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS indices_data_feed TO indices_data AS
 -- begin of index values (also run by Store::repair_batch)
@@ -45,6 +53,7 @@ WHERE packet_type IN ('index_quote', 'index_full')
 -- end of index values
 ;
 
+-- Not partitioned, like `quarantine`: the items of a batch go in with one insert, whatever their dates.
 CREATE TABLE IF NOT EXISTS news_data
 (
     id String,
@@ -53,6 +62,7 @@ CREATE TABLE IF NOT EXISTS news_data
     content String CODEC(ZSTD(1)),
     link String CODEC(ZSTD(1)),
     published_at DateTime64(3, 'Asia/Kolkata'),
+    -- what the item is about: as published, else found in the title
     symbols Array(String),
     -- -1 to +1
     sentiment Float32,
@@ -60,9 +70,13 @@ CREATE TABLE IF NOT EXISTS news_data
     categories Array(String),
     date Date DEFAULT toDate(published_at),
     processed_at DateTime64(3, 'UTC') DEFAULT now64(3),
-    batch_id UUID
+    batch_id UUID,
+    -- identity: stream, its epoch and the halves of its entry id
+    stream LowCardinality(String),
+    epoch UInt32,
+    session UInt64,
+    sequence UInt64
 )
 ENGINE = MergeTree
-PARTITION BY date
 ORDER BY (published_at, source, id)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000;

@@ -5,6 +5,7 @@
 
 mod client;
 mod error;
+mod indices;
 mod insert;
 mod ledger;
 mod migrate;
@@ -16,6 +17,7 @@ mod users;
 
 pub use client::{Store, StoreOptions};
 pub use error::StoreError;
+pub use indices::{INDEX_COLUMNS, IndexColumns, IndexRow, Month};
 pub use insert::{Deduplicate, InsertId, RowIdentity};
 pub use ledger::{
     FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
@@ -23,6 +25,7 @@ pub use ledger::{
 };
 pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate};
 pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
+pub use news::{NEWS_COLUMNS, NewsColumns, NewsRow};
 pub use seals::{Mark, Seal, SealRange, batch_id};
 pub use ticks::{Partition, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument, TickLevel};
 pub use users::create_users;

@@ -77,13 +77,14 @@ fn bars(rows: &str) -> String {
     )
 }
 
-/// The index values of the rows, unless the batch has some: they come in one block, all or none.
+/// The index values of the rows, unless the batch has some of them: they come in one block, all or none. Values that were
+/// published as such have a stream.
 fn index_values(rows: &str, batch_id: Uuid) -> String {
     let values = section("index values").replace(
         "FROM tick_data\n",
         &format!(
             "FROM (SELECT * FROM tick_data WHERE {rows} AND (SELECT count() FROM indices_data \
-             WHERE batch_id = '{batch_id}' AND {rows}) = 0)\n"
+             WHERE batch_id = '{batch_id}' AND stream = '' AND {rows}) = 0)\n"
         ),
     );
     format!(

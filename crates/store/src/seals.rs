@@ -31,6 +31,10 @@ pub struct Seal {
     pub quarantined: u32,
     /// Rows of `feed_gaps`.
     pub gaps: u32,
+    /// Rows of `news_data`.
+    pub news: u32,
+    /// Rows of `indices_data` that were published as such; those of index packets are a view's.
+    pub indices: u32,
 }
 
 /// Entries `first..=last` of a stream.
@@ -101,6 +105,8 @@ struct SealRow {
     frames: u32,
     quarantined: u32,
     gaps: u32,
+    news: u32,
+    indices: u32,
     written_at: i64,
 }
 
@@ -121,6 +127,8 @@ impl SealRow {
             frames: seal.frames,
             quarantined: seal.quarantined,
             gaps: seal.gaps,
+            news: seal.news,
+            indices: seal.indices,
             written_at: now.as_nanos() / 1_000,
         }
     }
@@ -145,6 +153,8 @@ impl SealRow {
             frames: self.frames,
             quarantined: self.quarantined,
             gaps: self.gaps,
+            news: self.news,
+            indices: self.indices,
         }
     }
 }

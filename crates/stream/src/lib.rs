@@ -12,6 +12,8 @@
 //! ticks:stream:<recorder>:<socket>  stream  one entry per journal record: id <session>-<sequence>, field r
 //! ticks:stream, zerodha_ticks, …    stream  flat entries, one field per column, written by anybody
 //! ticks:stream:import:<name>        stream  flat entries of an import: id <number of the key>-<number in it>
+//! <stream>:seen                     zset    identities of what was published to it lately: nothing is published twice
+//! <stream>:files                    hash    digest of a file → lines of it that were published
 //! news:stream, indices:stream       stream  news items and index values, one field per column, written by anybody
 //! ticks:streams                     set     the streams of frames and imports there are; who writes one adds it
 //! ticks:marks                       hash    origin → highest entry id whose rows are confirmed; the loader writes it
@@ -22,6 +24,7 @@
 //!
 //! Commands are those of Redis 7.0; no later one is used.
 
+mod add;
 mod connection;
 mod consumer;
 mod control;
@@ -33,6 +36,7 @@ mod options;
 mod publisher;
 mod reply;
 
+pub use add::NewEntry;
 pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
 pub use control::{Control, DeadLetter, GroupInfo, ServerInfo, StreamInfo};
 pub use entry::{Entry, EntryId, EntryIdError, EntryValue, RECORD_FIELD, Stream, StreamKind};

@@ -172,6 +172,8 @@ async fn a_seal_that_came_too_late() {
         frames: 50,
         quarantined: 0,
         gaps: 0,
+        news: 0,
+        indices: 0,
     };
     world.store.record_sealed(&late, world.clock.now()).await.unwrap();
     successor_makes_it_exact(world).await;

@@ -6,4 +6,5 @@ mod crash_points;
 mod flat_entries;
 mod frames;
 mod outages;
+mod published;
 mod world;

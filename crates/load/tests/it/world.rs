@@ -53,6 +53,8 @@ impl World {
             prefix: format!("{name}:stream"),
             namespace: name.to_owned(),
             flat_streams: vec![format!("{name}:flat")],
+            news_streams: vec![format!("{name}:news")],
+            indices_streams: vec![format!("{name}:indices")],
             ..RedisOptions::at(redis)
         };
         let mut world = Self {
@@ -111,11 +113,13 @@ impl World {
 
     /// A loader with short batches and this lease.
     pub(crate) fn loader_leased(&self, lease_ttl: Duration, options: LoaderOptions) -> Loader {
+        let short = options.trim_grace == LoaderOptions::default().trim_grace;
+        let trim_grace = if short { Duration::from_millis(200) } else { options.trim_grace };
         let options = LoaderOptions {
             redis: self.redis.clone(),
             batch_time: Duration::from_millis(100),
             lease_ttl,
-            trim_grace: Duration::from_millis(200),
+            trim_grace,
             ..options
         };
         let instruments: Arc<InstrumentTable> = Arc::new(instruments());

@@ -181,6 +181,8 @@ async fn marks_follow_the_stored_seals() {
         frames: 0,
         quarantined: 0,
         gaps: 0,
+        news: 0,
+        indices: 0,
     };
     store.record_sealed(&seal(1, (9, 5)), now()).await.unwrap();
     assert!(store.marks().await.unwrap().is_empty(), "sealed is not stored");
