@@ -10,6 +10,7 @@ mod insert;
 mod ledger;
 mod migrate;
 mod native;
+mod news;
 mod repair;
 mod seals;
 mod ticks;
