@@ -5,6 +5,7 @@ use crate::rules::{CommodityHours, Rules};
 use crate::table::{InstrumentTable, Profile, Row, StrId, Texts};
 use crate::{Market, kite_csv, token_lookup};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
 use std::io::Read;
 use tickhouse_model::{Instrument, InstrumentKind};
 
@@ -15,9 +16,15 @@ pub const MAX_INSTRUMENTS: usize = 1_000_000;
 /// Most bytes of one text field; readers skip rows with longer ones, [`InstrumentTableBuilder::add`] cuts them.
 pub const MAX_TEXT_LEN: usize = 255;
 
+/// Most bytes of all different texts of one table; 400,000 instruments have about 10 MB.
+const MAX_TEXT_BYTES: usize = 48 << 20;
+
 /// The table is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {MAX_INSTRUMENTS} instruments: is this a file of instruments?")]
+#[error(
+    "more than {MAX_INSTRUMENTS} instruments, or more than {} MB of names: is this a file of instruments?",
+    MAX_TEXT_BYTES >> 20
+)]
 pub struct TableFull;
 
 /// Rows whose ids are final, for [`InstrumentTable`].
@@ -33,6 +40,8 @@ pub(crate) struct Parts {
 pub struct InstrumentTableBuilder {
     rules: Rules,
     ids: FxHashMap<Box<str>, u32>,
+    /// Bytes of the keys of `ids`.
+    text_bytes: usize,
     rows: Vec<Row>,
     row_of: FxHashMap<u32, u32>,
     profiles: FxHashMap<Profile, u32>,
@@ -55,6 +64,7 @@ impl InstrumentTableBuilder {
         Self {
             rules,
             ids: FxHashMap::from_iter([("".into(), StrId::EMPTY.0)]),
+            text_bytes: 0,
             rows: Vec::new(),
             row_of: FxHashMap::default(),
             profiles: FxHashMap::default(),
@@ -72,15 +82,15 @@ impl InstrumentTableBuilder {
     }
 
     /// Adds an instrument, or replaces the one of the same token: `true` when it replaced. Empty `symbol`, `sector` and
-    /// `asset_class` are filled by the rules.
+    /// `asset_class` are filled by the rules. It holds for every day up to its expiry.
     ///
     /// # Errors
-    /// When there are already [`MAX_INSTRUMENTS`] others.
+    /// When there are already [`MAX_INSTRUMENTS`] others, or too many different names.
     pub fn add(&mut self, mut instrument: Instrument) -> Result<bool, TableFull> {
         self.rules.complete(&mut instrument);
         let known = self.row_of.get(&instrument.token.0).copied();
-        if known.is_none() && self.rows.len() >= MAX_INSTRUMENTS {
-            return Err(TableFull);
+        if known.is_none() {
+            self.ensure_room()?;
         }
         let row = self.row(&instrument);
         if let Some(at) = known {
@@ -90,6 +100,31 @@ impl InstrumentTableBuilder {
             self.rows.push(row);
         }
         Ok(known.is_some())
+    }
+
+    /// Adds what a token meant from one day to another, both included, as days since 1970-01-01. The versions of a token
+    /// must not overlap; nothing is replaced.
+    ///
+    /// # Errors
+    /// When there are already [`MAX_INSTRUMENTS`] others, or too many different names.
+    pub fn add_version(
+        &mut self,
+        mut instrument: Instrument,
+        valid_from: u16,
+        valid_to: u16,
+    ) -> Result<(), TableFull> {
+        self.rules.complete(&mut instrument);
+        self.ensure_room()?;
+        let row = self.row(&instrument);
+        self.rows.push(Row { valid_from, valid_to: row.valid_to.min(valid_to), ..row });
+        Ok(())
+    }
+
+    fn ensure_room(&self) -> Result<(), TableFull> {
+        if self.rows.len() >= MAX_INSTRUMENTS || self.text_bytes > MAX_TEXT_BYTES {
+            return Err(TableFull);
+        }
+        Ok(())
     }
 
     /// Adds instruments that were read elsewhere, such as the rows of `token_metadata`.
@@ -127,10 +162,10 @@ impl InstrumentTableBuilder {
 
     /// The table of what was added.
     pub fn finish(self) -> InstrumentTable {
-        let Self { rules: _, ids, mut rows, row_of, profiles } = self;
+        let Self { rules: _, ids, text_bytes: _, mut rows, row_of, profiles } = self;
         drop(row_of);
         mark_auctions(&ids, &mut rows, &profiles);
-        rows.sort_unstable_by_key(|row| row.token);
+        rows.sort_unstable_by_key(|row| (row.token, Reverse(row.valid_from)));
         let mut by_number = vec![None; profiles.len()];
         for (profile, number) in profiles {
             by_number[number as usize] = Some(profile);
@@ -159,6 +194,7 @@ impl InstrumentTableBuilder {
             tick_size_bits: finite(instrument.tick_size).to_bits(),
         };
         let next = self.profiles.len() as u32;
+        let expiry_days = instrument.expiry.and_then(|days| u16::try_from(days).ok()).unwrap_or(0);
         Row {
             token: instrument.token,
             symbol: self.id(&instrument.symbol),
@@ -166,7 +202,9 @@ impl InstrumentTableBuilder {
             underlying: self.id(&instrument.underlying),
             profile: *self.profiles.entry(profile).or_insert(next),
             lot_size: instrument.lot_size,
-            expiry_days: instrument.expiry.and_then(|days| u16::try_from(days).ok()).unwrap_or(0),
+            expiry_days,
+            valid_from: 0,
+            valid_to: if expiry_days == 0 { u16::MAX } else { expiry_days },
             market,
             kind,
             strike: finite(instrument.strike),
@@ -179,6 +217,7 @@ impl InstrumentTableBuilder {
             return *id;
         }
         let id = self.ids.len() as u32;
+        self.text_bytes += text.len();
         self.ids.insert(text.into(), id);
         id
     }

@@ -74,10 +74,11 @@ impl RowMaker {
 
     fn push_packets(&mut self, batch: &mut Batch, recorder: &str, record: &Record) -> Outcome {
         let mut outcome = Outcome::default();
+        let day = day_of(record.received_at);
         decode(&record.payload).for_each(|item| {
             let (index, reason, detail, payload) = match item {
                 Ok(Item::Packet { index, packet }) => {
-                    self.push_packet(batch, recorder, record, index, &packet.to_packet());
+                    self.push_packet(batch, recorder, record, day, index, &packet.to_packet());
                     outcome.ticks = outcome.ticks.saturating_add(1);
                     return;
                 }
@@ -112,13 +113,14 @@ impl RowMaker {
         batch: &mut Batch,
         recorder: &str,
         record: &Record,
+        day: u16,
         index: u16,
         packet: &Packet,
     ) {
         let snapshot =
             !matches!(record.snapshots, SnapshotMarks::None) && record.snapshots.contains(index.into());
         let Self { instruments, sessions, .. } = self;
-        let (instrument, market, data_quality) = instrument_of(instruments, packet.token);
+        let (instrument, market, data_quality) = instrument_of(instruments, packet.token, day);
         let timestamp = record.received_at;
         let segment = packet.segment();
         let exchange_time = packet.exchange_time();
@@ -169,8 +171,9 @@ impl RowMaker {
                 return;
             }
         };
-        let (known, _, quality) = instrument_of(&self.instruments, Token(tick.instrument_token));
         let timestamp = first_time(tick.timestamp, arrived_at);
+        let (known, _, quality) =
+            instrument_of(&self.instruments, Token(tick.instrument_token), day_of(timestamp));
         batch.push_tick(&Tick {
             token: Token(tick.instrument_token),
             instrument: merged(&tick, &known),
@@ -233,12 +236,18 @@ fn flat_levels(levels: &[FlatLevel; DEPTH_LEVELS]) -> [TickLevel; DEPTH_LEVELS] 
     levels.map(|level| TickLevel { price: level.price, quantity: level.quantity, orders: level.orders })
 }
 
-/// The instrument of a token; for an unknown one what its segment tells.
+/// India's day of a time, as a `Date` column counts it.
+fn day_of(at: Timestamp) -> u16 {
+    u16::try_from(at.ist().days_since_epoch).unwrap_or(0)
+}
+
+/// What a token meant on a day; for an unknown one what its segment tells.
 pub(crate) fn instrument_of(
     table: &InstrumentTable,
     token: Token,
+    day: u16,
 ) -> (TickInstrument<'_>, Market, DataQuality) {
-    let Some(found) = table.get(token) else {
+    let Some(found) = table.get_on(token, day) else {
         let segment = token.segment();
         let exchange = if segment.is_index() { "" } else { segment.name() };
         let instrument = TickInstrument { exchange, ..TickInstrument::default() };

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS token_metadata
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY instrument_token;
 
--- What each token was on each day: tokens are used again after expiry.
+-- What each token meant on each day: tokens are used again after an expiry. `date BETWEEN valid_from AND valid_to` joins a row
+-- to its instrument; the versions of one token never overlap. Read it with FINAL, or after a load, which ends with OPTIMIZE … FINAL.
 CREATE TABLE IF NOT EXISTS instruments
 (
     instrument_token UInt32,
@@ -37,13 +38,29 @@ CREATE TABLE IF NOT EXISTS instruments
     strike Float64,
     tick_size Float64,
     lot_size UInt32,
-    -- first and last day of masters that say so
+    -- first and last day, both included. 1970-01-01: before our first master; 2149-06-06: until a later master says otherwise.
+    -- What expires is valid up to its expiry at most
     valid_from Date,
     valid_to Date,
     updated_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY (instrument_token, valid_from);
+
+-- The masters that made `instruments`: which exchanges they listed, and whether all of each. Written last of a load, so a row says
+-- that the load is whole.
+CREATE TABLE IF NOT EXISTS instrument_masters
+(
+    exchange LowCardinality(String),
+    day Date,
+    -- whether it lists everything of the exchange: what it lacks is gone
+    whole Bool,
+    source String,
+    instruments UInt32,
+    loaded_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(loaded_at)
+ORDER BY (exchange, day, whole);
 
 -- The 10,000 tokens with most ticks in the last seven days, then any others. Refreshed by itself; after loading a master
 -- SYSTEM REFRESH VIEW hot_token_metadata brings it up to date at once.

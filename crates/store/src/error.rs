@@ -61,6 +61,19 @@ pub enum StoreError {
         #[source]
         source: clickhouse::error::Error,
     },
+    /// A whole master lists less than half of what an exchange has.
+    #[error(
+        "the master lists {listed} instruments of {exchange}, of which {live} are live: was it cut, or is it of another day? \
+         If it is right, say --allow-shrink"
+    )]
+    MasterShrinks {
+        /// Exchange.
+        exchange: String,
+        /// What the master has.
+        listed: u64,
+        /// What is stored as live on its day.
+        live: u64,
+    },
 }
 
 impl StoreError {

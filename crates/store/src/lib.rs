@@ -3,11 +3,16 @@
 //! What enters: columns of ticks. What leaves: rows in ClickHouse, and their counts. What never happens here: Redis,
 //! deciding what to do about a failed insert (that is the loader's).
 
+mod candles;
 mod client;
 mod error;
 mod indices;
 mod insert;
+mod instruments;
 mod ledger;
+mod lookup;
+mod master;
+mod mend;
 mod migrate;
 mod native;
 mod news;
@@ -15,15 +20,21 @@ mod repair;
 mod seals;
 mod ticks;
 mod users;
+mod versions;
 
+pub use candles::{CANDLE_COLUMNS, CandleColumns, CandleRange, MOST_LISTED, StoredCandle};
 pub use client::{Store, StoreOptions};
 pub use error::StoreError;
 pub use indices::{INDEX_COLUMNS, IndexColumns, IndexRow, Month};
+pub use instruments::{InstrumentCursor, InstrumentVersion};
 pub use insert::{Deduplicate, InsertId, RowIdentity};
 pub use ledger::{
     FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
     QuarantineRow,
 };
+pub use lookup::{InstrumentChange, InstrumentLine, InstrumentSearch};
+pub use master::{Master, MasterReport};
+pub use mend::{MendPartition, MendPlan, MissingToken};
 pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate};
 pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
 pub use news::{NEWS_COLUMNS, NewsColumns, NewsRow};
