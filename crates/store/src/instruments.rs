@@ -8,6 +8,7 @@ use crate::{BlockBuilder, Store, StoreError};
 use clickhouse::Row;
 use clickhouse::query::RowCursor;
 use serde::Deserialize;
+use std::fmt;
 use tickhouse_model::{Instrument, InstrumentKind, IstDateTime, Token};
 
 /// What an instrument is, in both tables.
@@ -96,9 +97,14 @@ impl From<StoredRow> for InstrumentVersion {
 }
 
 /// Instruments on their way from the server.
-#[derive(Debug)]
 pub struct InstrumentCursor {
     rows: RowCursor<StoredRow>,
+}
+
+impl fmt::Debug for InstrumentCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstrumentCursor").finish_non_exhaustive()
+    }
 }
 
 impl InstrumentCursor {
