@@ -305,3 +305,6 @@ fn seconds(name: &'static str, time: PushedTime, dialect: &Dialect) -> Result<u3
     let in_range = u32::try_from(seconds);
     in_range.map_err(|_| (Field::Of(name), format!("{seconds} s since 1970 is not within 0 to {}", u32::MAX)))
 }
+
+#[cfg(test)]
+mod tests;

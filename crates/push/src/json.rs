@@ -5,6 +5,7 @@
 //!
 //! Duplicate and unknown keys, NaN, wrong types and nesting beyond 128 levels are faults.
 
+use crate::tick::read::Object;
 use crate::{MOST_TICKS, PushedTick};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor, value::MapAccessDeserializer};
@@ -151,7 +152,7 @@ impl<'de> Visitor<'de> for TicksVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ticks, A::Error> {
         let mut ticks = Vec::new();
-        while let Some(tick) = list.next_element()? {
+        while let Some(Object(tick)) = list.next_element()? {
             if ticks.len() == MOST_TICKS {
                 return Err(A::Error::custom(too_many()));
             }
@@ -160,3 +161,6 @@ impl<'de> Visitor<'de> for TicksVisitor {
         Ok(Ticks { ticks })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! What enters: JSON objects with the keys of any version. What leaves: [`PushedTick`]. What never happens here: a key that
 //! is passed over silently.
 
-mod read;
+pub(crate) mod read;
 
 use jiff::civil::DateTime;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use tickhouse_model::{DEPTH_LEVELS, Mode};
 /// As JSON an object with these names, or those of clients before 4.0: `last_quantity`, `average_price`, `volume`,
 /// `buy_quantity`, `sell_quantity`, `timestamp`. `null` counts as absent. Another key, or one that comes twice, is an error.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a tick: an object with instrument_token, mode, last_price, …")]
+#[serde(deny_unknown_fields)]
 pub struct PushedTick {
     /// Which instrument.
     #[serde(deserialize_with = "read::token")]
@@ -42,7 +42,7 @@ pub struct PushedTick {
     #[serde(default, alias = "sell_quantity", deserialize_with = "read::whole")]
     pub total_sell_quantity: Option<i64>,
     /// The day's prices.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::object_or_null")]
     pub ohlc: Option<PushedOhlc>,
     /// Percentage from the previous close, which clients compute. Kite does not send it: it is passed over.
     #[serde(default)]
@@ -63,7 +63,7 @@ pub struct PushedTick {
     #[serde(default, alias = "timestamp")]
     pub exchange_timestamp: PushedTime,
     /// Five levels on each side.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::object_or_null")]
     pub depth: Option<PushedDepth>,
 }
 
@@ -94,7 +94,7 @@ impl PushedTick {
 
 /// Prices of the day; `close` is the previous day's.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with open, high, low and close")]
+#[serde(deny_unknown_fields)]
 pub struct PushedOhlc {
     /// The day's open.
     pub open: f64,
@@ -108,7 +108,7 @@ pub struct PushedOhlc {
 
 /// The book, best first. Levels that are not given are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with the lists buy and sell")]
+#[serde(deny_unknown_fields)]
 pub struct PushedDepth {
     /// Bids.
     #[serde(deserialize_with = "read::side")]
@@ -120,7 +120,7 @@ pub struct PushedDepth {
 
 /// A level of the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with quantity, price and orders")]
+#[serde(deny_unknown_fields)]
 pub struct PushedLevel {
     /// Shares, units or lots.
     #[serde(deserialize_with = "read::whole_number")]

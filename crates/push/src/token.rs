@@ -130,7 +130,7 @@ mod tests {
             assert!(matches!(Token::read_or_make(&path), Err(TokenError::NoToken { .. })), "{text:?}");
         }
         std::fs::write(&path, "a".repeat(64)).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = Token::read_or_make(&path).unwrap_err().to_string();
         assert!(error.contains("640") && !error.contains("aaa"), "{error}");
     }

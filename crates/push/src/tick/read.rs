@@ -2,12 +2,45 @@
 
 use super::{PushedLevel, PushedTime};
 use jiff::fmt::temporal::Pieces;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 use tickhouse_model::DEPTH_LEVELS;
 
 /// Seconds that fit Kite's field; a larger number counts as milliseconds.
 const MOST_SECONDS: i64 = u32::MAX as i64;
+
+/// A value that is written as an object: by itself serde would take a list for one, in the order of the fields.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+pub(super) fn object_or_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
+}
 
 /// A whole number, written as one or as a float without a fraction (pandas writes 75.0).
 struct Whole;
@@ -73,7 +106,7 @@ pub(super) fn side<'de, D: Deserializer<'de>>(
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             let mut levels = [PushedLevel::default(); DEPTH_LEVELS];
             for level in &mut levels {
-                let Some(found) = list.next_element()? else { return Ok(levels) };
+                let Some(Object(found)) = list.next_element()? else { return Ok(levels) };
                 *level = found;
             }
             match list.next_element::<serde::de::IgnoredAny>()? {
