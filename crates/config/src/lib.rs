@@ -15,6 +15,7 @@ mod reader;
 mod secret;
 mod selection;
 mod settings;
+mod universe;
 mod words;
 
 pub use fault::{ConfigError, Fault, Origin};
@@ -27,3 +28,4 @@ pub use settings::{
     Backend, CalendarSource, ClickHouse, Config, Http, InstrumentFiles, Journal, Kite, Level, Load, Log,
     Partition, Redis, Sync,
 };
+pub use universe::{Choice, OnExcess, Rule};

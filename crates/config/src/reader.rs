@@ -2,6 +2,7 @@
 //! first, and afterwards knows which names exist, so that what nobody asked for is reported as unknown.
 
 use crate::fault::{ConfigError, Fault, Origin, nearest};
+use crate::universe::tables_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -201,6 +202,28 @@ impl<'a> Reader<'a> {
         (!text.is_empty()).then(|| based(&origin, &text))
     }
 
+    /// The tables of `[[key]]`, which only a file can have.
+    pub(crate) fn tables(&mut self, key: &str) -> (Vec<&'a toml::Table>, Origin) {
+        match self.find(key) {
+            None => (Vec::new(), Origin::Default),
+            Some((Found::Toml(value), origin)) => {
+                let tables = tables_of(value).unwrap_or_else(|| {
+                    self.fault(key, origin.clone(), format!("must be tables: write [[{key}]] above each"));
+                    Vec::new()
+                });
+                (tables, origin)
+            }
+            Some((Found::Text(_), origin)) => {
+                self.fault(
+                    key,
+                    origin.clone(),
+                    "can't be set here: write its tables into the file".to_owned(),
+                );
+                (Vec::new(), origin)
+            }
+        }
+    }
+
     pub(crate) fn paths(&mut self, key: &str) -> Vec<PathBuf> {
         let (items, origin) = self.value(key, Vec::<String>::new());
         items.iter().map(|text| based(&origin, text)).collect()
@@ -288,7 +311,8 @@ pub(crate) fn variable_of(key: &str) -> String {
     format!("{ENVIRONMENT_PREFIX}{}", key.replace('.', "_").to_uppercase())
 }
 
-fn based(origin: &Origin, text: &str) -> PathBuf {
+/// A path as its source means it: one of a file starts at the file's folder.
+pub(crate) fn based(origin: &Origin, text: &str) -> PathBuf {
     let path = Path::new(text);
     match origin {
         Origin::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
@@ -297,7 +321,7 @@ fn based(origin: &Origin, text: &str) -> PathBuf {
 }
 
 /// A type that a setting can have, in TOML and as the text of a variable or flag.
-trait Setting: Sized {
+pub(crate) trait Setting: Sized {
     const EXPECTED: &str;
     fn from_toml(value: &Value) -> Option<Self>;
     fn from_text(text: &str) -> Option<Self>;

@@ -2,6 +2,7 @@
 
 use crate::fault::{ConfigError, Origin};
 use crate::reader::{Reader, Sources};
+use crate::universe::{self, OnExcess, Rule};
 use crate::{Secret, Selection};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ pub struct Config {
     pub clock: Clock,
     /// The feed.
     pub kite: Kite,
+    /// What to record: `kite.subscribe` and `[[universe]]`, in the order of the file.
+    pub universe: Vec<Rule>,
     /// The log on disk before anything else.
     pub journal: Journal,
     /// The streams.
@@ -58,8 +61,10 @@ pub struct Kite {
     pub api_keys: Vec<Secret>,
     /// One file per key with its access token of the day, read again whenever it changes.
     pub access_token_files: Vec<PathBuf>,
-    /// What to subscribe to.
+    /// What to subscribe to, apart from `[[universe]]`; its entries are the first rules of [`Config::universe`].
     pub subscribe: Vec<Selection>,
+    /// What happens when the rules mean more than the keys carry.
+    pub on_excess: OnExcess,
     /// The mode of entries that name none.
     pub mode: Mode,
     /// Sockets per key, 1 to 3.
@@ -266,11 +271,12 @@ impl Config {
 
     fn read_all(sources: &Sources) -> (Self, Vec<crate::Fault>, BTreeSet<String>) {
         let mut reader = Reader::new(sources);
-        let config = Self {
+        let mut config = Self {
             data_dir: reader.path("data_dir", "tickhouse-data").unwrap_or_else(|| PathBuf::from(".")),
             recorder: name(&mut reader, "recorder", "main"),
             clock: reader.parsed("clock", "system"),
             kite: Kite::read(&mut reader),
+            universe: Vec::new(),
             journal: Journal::read(&mut reader),
             redis: Redis::read(&mut reader),
             clickhouse: ClickHouse::read(&mut reader),
@@ -288,6 +294,8 @@ impl Config {
                 file: reader.path("log.file", ""),
             },
         };
+        let subscribe = std::mem::take(&mut config.kite.subscribe);
+        (config.universe, config.kite.subscribe) = universe::rules(&mut reader, subscribe, config.kite.mode);
         let (faults, keys) = reader.finish();
         (config, faults, keys)
     }
@@ -301,6 +309,7 @@ impl Kite {
             api_keys: reader.list("kite.api_keys", &[]).into_iter().map(Secret::new).collect(),
             access_token_files: reader.paths("kite.access_token_files"),
             subscribe: reader.parsed_list("kite.subscribe", &["all"]),
+            on_excess: reader.parsed("kite.on_excess", "drop_lowest"),
             mode: reader.parsed("kite.mode", "full"),
             sockets_per_key: reader.number("kite.sockets_per_key", KITE_SOCKETS, 1..=KITE_SOCKETS) as usize,
             tokens_per_socket: reader.number("kite.tokens_per_socket", KITE_TOKENS, 1..=KITE_TOKENS) as usize,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tickhouse_config::{Backend, Config, ConfigError, Sources, Sync};
+use tickhouse_config::{Backend, Choice, Config, ConfigError, Sources, Sync};
 
 const EXAMPLE: &str = include_str!("../../../../config/tickhouse.example.toml");
 
@@ -165,4 +165,93 @@ fn pushes_are_off_and_only_this_machine_can_reach_them() {
         let error = of_text(&format!("[push]\nlisten = \"{listen}\"")).unwrap_err().to_string();
         assert!(error.contains("push.listen"), "{error}");
     }
+}
+
+const RULES: &str = r#"
+    [kite]
+    mode = "quote"
+    [[universe]]
+    name = "near"
+    options = "NIFTY"
+    strikes = 5
+    expiries = 1
+    spot = "NSE:NIFTY 50"
+    priority = 10
+    mode = "full"
+    [[universe]]
+    futures = ["*"]
+    exchanges = ["NFO", "MCX-FUT"]
+    [[universe]]
+    members = "lists/fifty.csv"
+    [[universe]]
+    subscribe = ["NSE:INFY@ltp", 408065]
+"#;
+
+#[test]
+fn rules_of_what_to_record() {
+    let sources = |text: &str| Sources::new().with_text(Path::new("/etc/th/tickhouse.toml"), text).unwrap();
+    let config = Config::read(&sources(RULES)).unwrap();
+    let names: Vec<&str> = config.universe.iter().map(|rule| rule.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["near", "universe[2]", "universe[3]", "universe[4]"],
+        "the default of kite.subscribe is gone"
+    );
+    assert!(config.kite.subscribe.is_empty());
+    let near = &config.universe[0];
+    assert_eq!((near.mode, near.priority), (tickhouse_model::Mode::Full, 10));
+    let spot = Some(("NSE".to_owned(), "NIFTY 50".to_owned()));
+    let underlyings = vec!["NIFTY".to_owned()];
+    assert_eq!(near.choice, Choice::Options { underlyings, strikes: 5, expiries: 1, spot });
+    assert_eq!((config.universe[1].mode, config.universe[1].priority), (tickhouse_model::Mode::Quote, 100));
+    assert_eq!(config.universe[2].choice, Choice::Members("/etc/th/lists/fifty.csv".into()));
+
+    // what is written in kite.subscribe comes first; as a flag it is all there is
+    let both = RULES.replace("mode = \"quote\"", "subscribe = [\"BSE:*\", \"NSE:*\"]");
+    let names = |config: &Config| config.universe.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
+    let config = Config::read(&sources(&both)).unwrap();
+    assert_eq!(names(&config)[..3], ["BSE:*", "NSE:*", "near"]);
+    let flag = sources(&both).with_flag("kite.subscribe", "--subscribe", Some("all"));
+    assert_eq!(names(&Config::read(&flag).unwrap()), ["all"]);
+    assert_eq!(names(&Config::read(&Sources::new()).unwrap()), ["all"]);
+}
+
+#[test]
+fn faults_of_rules_name_their_table_and_key() {
+    let text = r#"
+        [[universe]]
+        options = ["NIFTY"]
+        futures = ["NIFTY"]
+        [[universe]]
+        option = "NIFTY"
+        [[universe]]
+        members = "a.csv"
+        strikes = 3
+        mode = "fast"
+        [[universe]]
+        options = ["NIFTY"]
+        strikes = 5000
+        spot = "NIFTY"
+        [[universe]]
+        name = "universe[4]"
+        subscribe = ["INFY"]
+    "#;
+    let message = of_text(text).unwrap_err().to_string();
+    for wanted in [
+        "has options and futures",
+        "universe[2].option (",
+        "universe[2] (",
+        "universe[3].strikes (tickhouse.toml): means nothing beside `members`",
+        "universe[3].mode",
+        "universe[4].strikes (tickhouse.toml): 5000 is out of range",
+        "universe[4].spot (tickhouse.toml): `NIFTY` is no instrument",
+        "universe[5].subscribe",
+    ] {
+        assert!(message.contains(wanted), "{wanted} is not in\n{message}");
+    }
+    let twice = "[[universe]]\nname='a'\nfutures='*'\n[[universe]]\nname='a'\nfutures='*'";
+    assert!(of_text(twice).unwrap_err().to_string().contains("two rules are called `a`"));
+    assert!(of_text("universe = 5").unwrap_err().to_string().contains("[[universe]]"));
+    let variable = of_environment(&[("TICKHOUSE_UNIVERSE", "x")]).unwrap_err().to_string();
+    assert!(variable.contains("into the file"), "{variable}");
 }
