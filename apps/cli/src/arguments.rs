@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    calendar, clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, sim, sql, status, supervise,
-    up,
+    calendar, clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, serve, sim, sql,
+    status, supervise, up,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Record(record::Record),
     /// Redis streams to ClickHouse
     Load(load::Load),
+    /// Takes ticks of other programs: POST /v1/ticks
+    Serve(serve::Serve),
     /// An exchange on localhost that speaks Kite's WebSocket and REST
     Sim(sim::Sim),
     /// Create or upgrade the schema

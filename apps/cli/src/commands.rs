@@ -10,6 +10,7 @@ pub(crate) mod load;
 pub(crate) mod migrate;
 pub(crate) mod record;
 pub(crate) mod redis;
+pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod sql;
 pub(crate) mod status;
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Up(command) => up::run(common, &command),
         Command::Record(command) => record::run(common, &command),
         Command::Load(command) => load::run(common, &command),
+        Command::Serve(command) => serve::run(common, &command),
         Command::Sim(command) => sim::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),

@@ -105,7 +105,7 @@ fn percent_encoded(text: &str) -> String {
 pub(crate) fn of_what_runs(config: &Config) -> PathBuf {
     let demo = config.data_dir.join("demo");
     let runs = |data_dir: &Path| {
-        let roles = ["up", "demo", "record", "load", "sim"];
+        let roles = ["up", "demo", "record", "load", "serve", "sim"];
         roles.iter().any(|role| RunFile::read(&run_dir(data_dir), role).is_some_and(|file| file.is_alive()))
     };
     if ports(config).is_none() && !runs(&config.data_dir) && runs(&demo) {

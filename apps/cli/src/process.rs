@@ -12,14 +12,18 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// How long requests under way may take at the end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Contents of a run file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFile {
-    /// `record`, `load`, `up`, `demo` or `sim`.
+    /// `record`, `load`, `serve`, `up`, `demo` or `sim`.
     pub(crate) role: String,
     /// Process id.
     pub(crate) pid: u32,
@@ -105,6 +109,7 @@ pub(crate) struct Presence {
     run_dir: PathBuf,
     file: RunFile,
     task: tokio::task::JoinHandle<()>,
+    end: Option<oneshot::Sender<()>>,
 }
 
 impl Presence {
@@ -120,6 +125,22 @@ impl Presence {
         ports: Option<Ports>,
         report: Report,
     ) -> anyhow::Result<Self> {
+        Self::announce_with(data_dir, role, listen, flag, ports, report, Router::new()).await
+    }
+
+    /// As [`Presence::announce`], with more routes than the status.
+    ///
+    /// # Errors
+    /// As [`Presence::announce`].
+    pub(crate) async fn announce_with(
+        data_dir: &Path,
+        role: &'static str,
+        listen: SocketAddr,
+        flag: &'static str,
+        ports: Option<Ports>,
+        report: Report,
+        besides: Router,
+    ) -> anyhow::Result<Self> {
         if listen.port() != 0 && listen.ip().is_loopback() {
             tickhouse_embed::port::claim(listen.port(), "the status page", flag)?;
         }
@@ -132,16 +153,27 @@ impl Presence {
         let router = Router::new()
             .route("/status", get(status))
             .route("/healthz", get(async || "ok\n"))
-            .with_state(Arc::new(endpoint));
+            .with_state(Arc::new(endpoint))
+            .merge(besides);
+        let (end, ended) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(ended.await) });
+            if let Err(error) = serve.await {
                 tracing::error!(%error, "the status page ended");
             }
         });
         let file = RunFile { role: role.to_owned(), pid: std::process::id(), port, ports };
         let run_dir = run_dir(data_dir);
         file.write(&run_dir)?;
-        Ok(Self { run_dir, file, task })
+        Ok(Self { run_dir, file, task, end: Some(end) })
+    }
+
+    /// Takes no more requests, and answers those that are under way.
+    pub(crate) async fn close(mut self) {
+        drop(self.end.take());
+        if tokio::time::timeout(CLOSE_LIMIT, &mut self.task).await.is_err() {
+            tracing::warn!("requests under way are cut off");
+        }
     }
 
     /// Port of the status endpoint.

@@ -107,6 +107,7 @@ pub(crate) struct System {
     pub(crate) services: Services,
     load: Option<Supervised<Part>>,
     record: Option<Supervised<Part>>,
+    serve: Option<Supervised<Part>>,
 }
 
 /// What is known of one process of the system.
@@ -129,14 +130,23 @@ impl System {
     ) -> anyhow::Result<Self> {
         let load = services.settings(config, part(config, file, "load")?);
         let record = services.settings(config, part(config, file, "record")?);
-        let mut system = Self { services, load: None, record: None };
+        let serve = config.push.enabled.then(|| part(config, file, "serve")).transpose()?;
+        let serve = serve.map(|part| services.settings(config, part));
+        let mut system = Self { services, load: None, record: None, serve: None };
         system.load = Some(start_part(&config.data_dir, "load", load).await?);
         system.record = Some(start_part(&config.data_dir, "record", record).await?);
+        if let Some(serve) = serve {
+            let serve = serve.setting("push.listen", config.push.listen.to_string());
+            system.serve = Some(start_part(&config.data_dir, "serve", serve).await?);
+        }
         Ok(system)
     }
 
-    /// Stops the recorder, which publishes what it has, then the loader, which stores what it has read.
+    /// Stops what takes pushes and the recorder, which publish what they have, then the loader, which stores what it has read.
     pub(crate) async fn stop(mut self) {
+        if let Some(serve) = self.serve.take() {
+            serve.stop().await;
+        }
         self.stop_record().await;
         self.stop_load().await;
         self.services.stop().await;
@@ -170,6 +180,7 @@ impl System {
             state("redis", self.services.redis.as_ref().map(Supervised::state)),
             state("load", self.load.as_ref().map(Supervised::state)),
             state("record", self.record.as_ref().map(Supervised::state)),
+            state("serve", self.serve.as_ref().map(Supervised::state)),
         ]
         .into_iter()
         .flatten()

@@ -98,7 +98,8 @@ fn keys(config: &Config) -> anyhow::Result<Vec<Key>> {
     Ok(pairs.map(|(key, file)| Key::new(key.expose(), AccessToken::file(file.clone(), TOKEN_LOOK))).collect())
 }
 
-fn journal_options(config: &Config) -> JournalOptions {
+/// The journals of this configuration.
+pub(crate) fn journal_options(config: &Config) -> JournalOptions {
     let unless_zero = |value: u64| if value == 0 { u64::MAX } else { value };
     JournalOptions {
         segment_bytes: config.journal.segment_bytes,

@@ -13,7 +13,7 @@ use tickhouse_embed::daemon;
 
 /// Between the two looks that rates are taken from.
 const APART: Duration = Duration::from_secs(1);
-const ROLES: [&str; 5] = ["up", "demo", "sim", "record", "load"];
+const ROLES: [&str; 6] = ["up", "demo", "sim", "record", "load", "serve"];
 
 /// What runs on this data directory, how fast and how far behind.
 #[derive(Debug, Args)]
