@@ -149,7 +149,8 @@ proptest! {
         let ticks: Vec<Value> = bodies.iter().map(|body| client.tick(body)).collect();
         let list = pushed(&json!(ticks).to_string(), &client.dialect()).unwrap();
         prop_assert_eq!(&list, &message(&bodies));
-        let lines: String = ticks.iter().map(|tick| format!("{tick}\n")).collect();
+        let lines: Vec<String> = ticks.iter().map(Value::to_string).collect();
+        let lines = lines.join("\n");
         let read = read(lines.as_bytes(), Format::Lines).unwrap();
         let encoded = encode(&read, &client.dialect()).unwrap();
         prop_assert_eq!(encoded.bytes(), &list);

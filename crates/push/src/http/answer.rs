@@ -81,7 +81,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         let (line, column) = (Some(error.line), Some(error.column));
         let path = Some(error.path).filter(|path| !path.is_empty());
-        Self { line, column, path, ..Self::malformed(&error.reason) }
+        Self { path, line, column, ..Self::malformed(&error.reason) }
     }
 }
 
