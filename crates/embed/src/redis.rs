@@ -246,11 +246,17 @@ impl Drop for Process {
     }
 }
 
+/// What flows through a stream makes the append-only file grow by some 10 MB a second while the streams themselves stay
+/// small. At Redis' own threshold of 64 MB it would be rewritten every few seconds, by a fork and a second process that
+/// compresses, and everybody who waits for an answer waits longer.
+const REWRITE_AT: &str = "256mb";
+
 fn config_text(options: &RedisOptions) -> String {
     format!(
         "# written by tickhouse at each start\n\
          bind 127.0.0.1\nprotected-mode yes\nport {}\ndir .\nlogfile redis.log\ndaemonize no\n\
          appendonly yes\nappendfsync everysec\nsave \"\"\n\
+         auto-aof-rewrite-min-size {REWRITE_AT}\nrdbcompression no\n\
          maxmemory {}\nmaxmemory-policy noeviction\n",
         options.port, options.memory_bytes
     )

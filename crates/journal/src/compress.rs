@@ -14,6 +14,7 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// Compresses what is closed whenever the bell rings.
 pub(crate) fn run_compressor(shared: &Shared) {
     let Some(level) = shared.options.compression else { return };
+    yield_to_everybody();
     loop {
         if let Err(error) = compress_closed(shared, level) {
             shared.compression_errors.fetch_add(1, Ordering::Relaxed);
@@ -22,6 +23,15 @@ pub(crate) fn run_compressor(shared: &Shared) {
         if !shared.compress.wait(LOOK_AGAIN) {
             return;
         }
+    }
+}
+
+/// Compressing has all the time there is, and what it takes from a core that sockets wait for is latency.
+fn yield_to_everybody() {
+    // elsewhere than on Linux a priority belongs to the whole process
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
+        tracing::debug!(%error, "segments are compressed at the priority of everything else");
     }
 }
 

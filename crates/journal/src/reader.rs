@@ -105,9 +105,24 @@ impl JournalReader {
         max_bytes: usize,
         out: &mut Vec<JournalEntry>,
     ) -> Result<usize, JournalError> {
+        self.next_batch_up_to(None, max_bytes, out)
+    }
+
+    /// [`next_batch`](Self::next_batch) for a reader that knows how far the journal reaches (session, sequence): at that
+    /// record it stops without asking the file system whether there is more, which would cost three system calls for each
+    /// batch of live records.
+    ///
+    /// # Errors
+    /// As for [`next_batch`](Self::next_batch).
+    pub fn next_batch_up_to(
+        &mut self,
+        end: Option<(u64, u64)>,
+        max_bytes: usize,
+        out: &mut Vec<JournalEntry>,
+    ) -> Result<usize, JournalError> {
         let before = out.len();
         let mut bytes = 0;
-        while bytes < max_bytes {
+        while bytes < max_bytes && (end.is_none() || self.after < end) {
             if self.current.is_none() && !self.advance()? {
                 break;
             }

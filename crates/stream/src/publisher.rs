@@ -210,8 +210,9 @@ impl Publisher {
                 run.done = 0;
                 // seen first, so that what is written from now on counts as a change
                 let closed = self.position.has_changed().is_err();
-                self.position.mark_unchanged();
-                run.reader.next_batch(self.options.batch_bytes, &mut run.entries)?;
+                let reached = *self.position.borrow_and_update();
+                let end = (reached.sequence > 0).then_some((reached.session, reached.sequence));
+                run.reader.next_batch_up_to(end, self.options.batch_bytes, &mut run.entries)?;
                 if run.entries.is_empty() {
                     if closed {
                         return Ok(End::Drained);
