@@ -49,7 +49,7 @@ impl<'a> Owner<'a> {
         let lease = Lease::acquire(&control, &options.name, options.lease_ttl, floor).await?;
         let mut owner = Self { shared, control, consumer, lease, marks: BTreeMap::new() };
         tokio::select! {
-            settled = owner.settle_open() => settled?,
+            settled = recovery::settle_open(shared, &owner.control) => settled?,
             lost = keep(&owner.lease, options.lease_ttl) => return Err(lost),
         }
         owner.marks = shared.store.marks().await?;
@@ -63,14 +63,6 @@ impl<'a> Owner<'a> {
             state.error = None;
         });
         Ok(owner)
-    }
-
-    async fn settle_open(&self) -> Result<(), LoadError> {
-        for seal in self.shared.store.open_seals().await? {
-            let marks = self.shared.store.marks().await?;
-            recovery::recover(self.shared, &self.control, &seal, &marks).await?;
-        }
-        Ok(())
     }
 
     /// A mark that Redis has higher than ClickHouse says that ClickHouse was restored older, or emptied: what it forgot may be

@@ -23,8 +23,25 @@ const CHUNK: usize = 4_096;
 /// Pause between looks for entries that a publisher is sending again.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Settles the open seals, oldest first.
+///
+/// An owner makes its first seal only after it has settled every open one that it saw. So an open seal with a lower fence than
+/// another's was not seen then: it arrived after its owner had lost the lease, and such an owner inserts nothing.
+pub(crate) async fn settle_open(shared: &Shared, control: &Control) -> Result<(), LoadError> {
+    let newest = shared.store.highest_fence().await?;
+    for seal in shared.store.open_seals().await? {
+        if seal.fence < newest {
+            record_void(shared, &seal).await?;
+        } else {
+            let marks = shared.store.marks().await?;
+            recover(shared, control, &seal, &marks).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Brings every row of an open seal into ClickHouse, once.
-pub(crate) async fn recover(
+async fn recover(
     shared: &Shared,
     control: &Control,
     seal: &Seal,
@@ -38,19 +55,6 @@ pub(crate) async fn recover(
         shared.store.repair_batch(batch_id, &seal.partitions).await?;
         shared.store.record_stored(seal, shared.clock.now()).await?;
         return Ok(());
-    }
-    if is_superseded(seal, marks) {
-        tracing::info!(%batch_id, "its entries were stored by a successor, in batches of its own");
-        let empty = Seal {
-            partitions: Vec::new(),
-            frames: 0,
-            quarantined: 0,
-            gaps: 0,
-            news: 0,
-            indices: 0,
-            ..seal.clone()
-        };
-        return Ok(shared.store.record_stored(&empty, shared.clock.now()).await?);
     }
     let Some(entries) = entries_of(shared, control, seal).await? else {
         return declare_lost(shared, seal).await;
@@ -69,13 +73,13 @@ pub(crate) async fn recover(
     Ok(())
 }
 
-/// Whether what a seal names is stored without it: its owner lost the lease before it inserted anything, and the seal arrived
-/// after the successor had looked for open ones.
-fn is_superseded(seal: &Seal, marks: &BTreeMap<String, Mark>) -> bool {
-    let stored = |range: &SealRange| {
-        marks.get(&range.origin).is_some_and(|mark| (mark.epoch, mark.last) >= (range.epoch, range.last))
-    };
-    !seal.ranges.is_empty() && seal.ranges.iter().all(stored)
+/// Records a seal of which no row was inserted, and none will be: its entries are in batches of a later owner, or will be.
+async fn record_void(shared: &Shared, seal: &Seal) -> Result<(), LoadError> {
+    tracing::info!(batch_id = %seal.batch_id(), "a seal that came too late: its entries are in batches of a later owner");
+    let Seal { loader, fence, number, .. } = seal.clone();
+    // without ranges: it must not move a mark
+    let void = Seal { loader, fence, number, ..Seal::default() };
+    Ok(shared.store.record_stored(&void, shared.clock.now()).await?)
 }
 
 /// Whether all rows of a seal are counted, so that nothing has to be read again.

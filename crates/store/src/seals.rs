@@ -13,7 +13,7 @@ use tickhouse_model::Timestamp;
 use uuid::Uuid;
 
 /// A batch, as recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seal {
     /// Which loader made it.
     pub loader: String,

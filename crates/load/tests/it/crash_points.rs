@@ -170,11 +170,27 @@ async fn a_seal_that_came_too_late() {
         ranges: vec![range],
         partitions: vec![(Partition::of(world.clock.now()), 250)],
         frames: 50,
-        quarantined: 0,
-        gaps: 0,
-        news: 0,
-        indices: 0,
+        ..Seal::default()
     };
+    world.store.record_sealed(&late, world.clock.now()).await.unwrap();
+    successor_makes_it_exact(world).await;
+}
+
+/// As above, while the batch of the later owner that has the same entries is inserted and not confirmed.
+#[tokio::test]
+async fn a_seal_that_came_too_late_beside_an_open_one() {
+    let mut world = loaded("crash_late_and_open").await;
+    let loader = world.loader();
+    world.send_frames(60, 5).await;
+    world.wait_stored().await;
+    loader.caught_up().await;
+    loader.stop().await;
+    forget_confirmation(&world).await;
+    let newest = world.store.open_seals().await.unwrap().remove(0);
+    let mut ranges = newest.ranges.clone();
+    ranges[0].entries += 10;
+    ranges[0].first.1 -= 10;
+    let late = Seal { fence: 1, number: 1, frames: ranges[0].entries, ranges, ..newest };
     world.store.record_sealed(&late, world.clock.now()).await.unwrap();
     successor_makes_it_exact(world).await;
 }
