@@ -121,6 +121,7 @@ fn records() {
                 kind,
                 snapshots,
                 payload: real_message().into(),
+                previous: (kind == RecordKind::Gap).then_some((1_795_060_800_000, 12)),
             }
             .encode(&mut bytes);
             bytes

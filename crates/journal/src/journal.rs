@@ -115,7 +115,8 @@ impl Journal {
         &self.recovery
     }
 
-    /// Starts the writer of a socket. Its first record has sequence 1. No file is made before that.
+    /// Starts the writer of a socket. Its first record has sequence 1 and says which record was the last one before this
+    /// session ([`Record::previous`](tickhouse_model::Record)). No file is made before that.
     ///
     /// # Errors
     /// When the socket has a writer already or its directory can't be made.
@@ -124,6 +125,7 @@ impl Journal {
         fs::create_dir_all(&dir).map_err(JournalError::io("creating", &dir))?;
         segment::sync_dir(&self.shared.recorder_dir)?;
         let next_number = segment::list(&dir)?.last().map_or(1, |last| last.number + 1);
+        let previous = recover::last_id(&dir, socket)?;
         let state = Arc::new(SocketState::new(socket, dir, next_number));
         {
             let mut sockets = lock(&self.shared.sockets);
@@ -135,7 +137,7 @@ impl Journal {
         let (sender, queue) = mpsc::channel(self.shared.options.queue_len.max(1));
         let start = JournalPosition { session: self.shared.session, ..JournalPosition::default() };
         let (publish, position) = watch::channel(start);
-        let writer = Writer::new(Arc::clone(&self.shared), state, queue, publish);
+        let writer = Writer::new(Arc::clone(&self.shared), state, queue, publish, previous);
         let thread = spawn(format!("journal-{socket}"), &self.shared.recorder_dir, move || writer.run())?;
         lock(&self.writers).push(thread);
         Ok(SocketJournal { socket, sender, position })

@@ -7,7 +7,8 @@
 //! # What it promises
 //! - What [`JournalPosition`] covers survives the death of the process at any instant, and the death of the machine up to
 //!   the [`Fsync`] policy (100 ms by default; the session and the names of segments are always synced).
-//! - Sequences of a session and socket are 1, 2, 3, … as they stand in the file; a session is never used twice.
+//! - Sequences of a session and socket are 1, 2, 3, … as they stand in the file; a session is never used twice, and its first
+//!   record names the last one that the socket's journal held before, so that the end of a session is visible to a reader.
 //! - Nothing that was accepted is dropped. A full disk makes the socket wait; see [`SocketStatus::fault`]. A record with
 //!   cause `DiskFull` is therefore never written here: there is nothing missing on our side.
 //! - One recorder of a name at a time: a second one gets [`JournalError::Locked`].

@@ -54,6 +54,16 @@ pub fn last_record(dir: &Path, recorder: &str, socket: SocketId) -> Result<Optio
     Ok(found)
 }
 
+/// Session and sequence of the last record in a socket's directory, zeros when there is none.
+pub(crate) fn last_id(dir: &Path, socket: SocketId) -> Result<(u64, u64), JournalError> {
+    for segment in segment::list(dir)?.iter().rev() {
+        if let Some(last) = segment::scan(&segment.read()?, socket).last {
+            return Ok((last.id.session, last.id.sequence));
+        }
+    }
+    Ok((0, 0))
+}
+
 /// Puts a socket's directory right. Only the owner of the lock may.
 pub(crate) fn recover(dir: &Path, socket: SocketId, report: &mut Recovery) -> Result<(), JournalError> {
     for entry in fs::read_dir(dir).map_err(JournalError::io("listing", dir))? {

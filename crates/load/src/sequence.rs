@@ -1,7 +1,8 @@
 //! Whether an entry is the next one of its stream.
 //!
-//! Sequences of a session are 1, 2, 3, … and count every record, so a hole in a frame stream is visible here. Ids of flat
-//! entries only rise: a hole among them is invisible.
+//! Sequences of a session are 1, 2, 3, … and count every record, and the first record of a session names the last one of the
+//! journal before it, so a hole in a frame stream is visible here. Ids of flat entries only rise: a hole among them is
+//! invisible.
 
 use tickhouse_stream::EntryId;
 
@@ -16,12 +17,20 @@ pub(crate) enum Place {
     AfterHole,
 }
 
-/// The place of record `id` after `last`, where zero stands for nothing yet.
-pub(crate) fn place_of_record(last: EntryId, id: EntryId) -> Place {
+/// The place of record `id` after `last`, where zero stands for nothing yet. `previous` is what a first record says of the
+/// one before it; without it (records of before that was written) a first record is taken to follow.
+///
+/// A journal may have less than was accepted of it: a power cut takes what was published and not yet synced. Nothing is
+/// missing then.
+pub(crate) fn place_of_record(last: EntryId, id: EntryId, previous: Option<EntryId>) -> Place {
     if id <= last {
         return Place::Repeat;
     }
-    let follows = if id.ms == last.ms { last.seq.checked_add(1) == Some(id.seq) } else { id.seq == 1 };
+    let follows = if id.ms == last.ms {
+        last.seq.checked_add(1) == Some(id.seq)
+    } else {
+        id.seq == 1 && previous.is_none_or(|previous| previous <= last)
+    };
     if follows { Place::Next } else { Place::AfterHole }
 }
 
@@ -41,13 +50,26 @@ mod tests {
 
     #[test]
     fn sessions_begin_at_one() {
-        assert_eq!(place_of_record(EntryId::ZERO, id(7, 1)), Place::Next);
-        assert_eq!(place_of_record(EntryId::ZERO, id(7, 2)), Place::AfterHole);
-        assert_eq!(place_of_record(id(7, 40), id(8, 1)), Place::Next);
-        assert_eq!(place_of_record(id(7, 40), id(8, 2)), Place::AfterHole);
-        assert_eq!(place_of_record(id(7, 40), id(7, 42)), Place::AfterHole);
-        assert_eq!(place_of_record(id(7, 40), id(7, 41)), Place::Next);
-        assert_eq!(place_of_record(id(7, 40), id(6, 99)), Place::Repeat);
+        let place = |last, id| place_of_record(last, id, None);
+        assert_eq!(place(EntryId::ZERO, id(7, 1)), Place::Next);
+        assert_eq!(place(EntryId::ZERO, id(7, 2)), Place::AfterHole);
+        assert_eq!(place(id(7, 40), id(8, 1)), Place::Next);
+        assert_eq!(place(id(7, 40), id(8, 2)), Place::AfterHole);
+        assert_eq!(place(id(7, 40), id(7, 42)), Place::AfterHole);
+        assert_eq!(place(id(7, 40), id(7, 41)), Place::Next);
+        assert_eq!(place(id(7, 40), id(6, 99)), Place::Repeat);
+    }
+
+    #[test]
+    fn a_session_says_where_the_one_before_ended() {
+        let place = |last, previous| place_of_record(last, id(9, 1), Some(previous));
+        assert_eq!(place(EntryId::ZERO, EntryId::ZERO), Place::Next);
+        assert_eq!(place(id(7, 40), id(7, 40)), Place::Next);
+        assert_eq!(place(id(7, 40), id(7, 41)), Place::AfterHole);
+        assert_eq!(place(id(7, 40), id(8, 3)), Place::AfterHole, "a session that nobody saw");
+        assert_eq!(place(EntryId::ZERO, id(8, 3)), Place::AfterHole);
+        assert_eq!(place(id(7, 40), id(7, 38)), Place::Next, "a power cut took what was published");
+        assert_eq!(place(id(7, 40), EntryId::ZERO), Place::Next, "a journal that was deleted");
     }
 
     proptest! {
@@ -63,9 +85,8 @@ mod tests {
             let mut accepted = vec![];
             for delivery in deliveries {
                 let id = all[delivery.index(all.len())];
-                // the end of a session is not visible: only a new session's first record after the old one's last is in order
-                let skips = id.seq == 1 && id.ms > last.ms && all.iter().any(|other| *other > last && *other < id);
-                if place_of_record(last, id) == Place::Next && !skips {
+                let previous = all.iter().copied().take_while(|other| *other < id).last().unwrap_or_default();
+                if place_of_record(last, id, (id.seq == 1).then_some(previous)) == Place::Next {
                     accepted.push(id);
                     last = id;
                 }

@@ -121,7 +121,11 @@ impl Source {
         if matches!(entry.value, EntryValue::Flat(_)) {
             return Accepted::Foreign;
         }
-        match place_of_record(self.last, entry.id) {
+        let id = FrameId { session: entry.id.ms, socket, sequence: entry.id.seq };
+        let found = readable(entry, id);
+        let previous = found.as_ref().ok().and_then(|(record, _)| record.previous).map(EntryId::from);
+        let place = place_of_record(self.last, entry.id, previous);
+        match place {
             Place::Repeat => return Accepted::Repeat,
             Place::AfterHole if !given_up => return Accepted::Hole,
             Place::AfterHole | Place::Next => {}
@@ -129,9 +133,8 @@ impl Source {
         if entry.value == EntryValue::Gone && !given_up {
             return Accepted::Hole;
         }
-        let id = FrameId { session: entry.id.ms, socket, sequence: entry.id.seq };
         let origin = Origin { recorder, id, stream: "", epoch: 0 };
-        let record = match readable(entry, id) {
+        let record = match found {
             Ok((record, _)) if !batch.admits(record.received_at) => return Accepted::NextBatch,
             Ok(found) => Some(found),
             Err((reason, detail)) => {
@@ -139,7 +142,7 @@ impl Source {
                 None
             }
         };
-        if place_of_record(self.last, entry.id) == Place::AfterHole {
+        if place == Place::AfterHole {
             let to = record.as_ref().map_or(Timestamp::NONE, |(record, _)| record.received_at);
             batch.push_gap(&origin, &self.lost(entry.id, to));
         }

@@ -2,10 +2,10 @@
 //!
 //! The same bytes stand in the journal, in the Redis stream and, as a checksum, in the ledger table `frames`.
 //!
-//! # Layout (version 1, little-endian)
+//! # Layout (versions 1 and 2, little-endian)
 //!
 //! ```text
-//!  0  u8   version, 1
+//!  0  u8   version: 2 for the first record of a session, 1 for all others
 //!  1  u8   kind
 //!  2  u16  socket
 //!  4  u32  length of the payload
@@ -13,12 +13,13 @@
 //! 16  u64  sequence
 //! 24  i64  received at, nanoseconds since 1970 UTC
 //! 32  u16  snapshot marks: 0 none, 0xffff every packet, else how many indexes follow
-//! 34  u16 × n  indexes of the packets that are cached snapshots, rising
+//!  …  version 2: u64 session, u64 sequence of the last record before this session, both 0 when there was none
+//!  …  u16 × n  indexes of the packets that are cached snapshots, rising
 //!  …  payload
 //! ```
 
 use crate::Timestamp;
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,6 +27,10 @@ use std::fmt;
 pub const RECORD_HEADER_LEN: usize = 34;
 
 const VERSION: u8 = 1;
+/// With the identity of the record before it.
+const VERSION_FIRST: u8 = 2;
+/// Bytes of that identity.
+const PREVIOUS_LEN: usize = 16;
 const ALL_SNAPSHOT: u16 = u16::MAX;
 
 /// A socket of a recorder: connections that follow each other on the same subscriptions are one socket.
@@ -142,7 +147,7 @@ impl Observed {
     /// The record of this observation.
     pub fn with_id(self, id: FrameId) -> Record {
         let Self { received_at, kind, snapshots, payload } = self;
-        Record { id, received_at, kind, snapshots, payload }
+        Record { id, received_at, kind, snapshots, payload, previous: None }
     }
 }
 
@@ -159,6 +164,10 @@ pub struct Record {
     pub snapshots: SnapshotMarks,
     /// The message as received, or the JSON of an event.
     pub payload: Bytes,
+    /// In the first record of a session: session and sequence of the last record that the journal of its socket held
+    /// before, (0, 0) when it held none. Sequences count within a session only, so nothing else tells where the session
+    /// before ended. `None` in all other records, and in first ones that were written without it.
+    pub previous: Option<(u64, u64)>,
 }
 
 impl Record {
@@ -168,25 +177,30 @@ impl Record {
             SnapshotMarks::Some(indexes) => indexes.len() * 2,
             _ => 0,
         };
-        RECORD_HEADER_LEN + indexes + self.payload.len()
+        let previous = if self.previous.is_some() { PREVIOUS_LEN } else { 0 };
+        RECORD_HEADER_LEN + previous + indexes + self.payload.len()
     }
 
     /// Appends the record's bytes.
     pub fn encode(&self, out: &mut impl BufMut) {
-        out.put_u8(VERSION);
+        out.put_u8(if self.previous.is_some() { VERSION_FIRST } else { VERSION });
         out.put_u8(self.kind as u8);
         out.put_u16_le(self.id.socket);
         out.put_u32_le(self.payload.len() as u32);
         out.put_u64_le(self.id.session);
         out.put_u64_le(self.id.sequence);
         out.put_i64_le(self.received_at.as_nanos());
-        match &self.snapshots {
-            SnapshotMarks::None => out.put_u16_le(0),
-            SnapshotMarks::All => out.put_u16_le(ALL_SNAPSHOT),
-            SnapshotMarks::Some(indexes) => {
-                out.put_u16_le(indexes.len() as u16);
-                indexes.iter().for_each(|index| out.put_u16_le(*index));
-            }
+        out.put_u16_le(match &self.snapshots {
+            SnapshotMarks::None => 0,
+            SnapshotMarks::All => ALL_SNAPSHOT,
+            SnapshotMarks::Some(indexes) => indexes.len() as u16,
+        });
+        if let Some((session, sequence)) = self.previous {
+            out.put_u64_le(session);
+            out.put_u64_le(sequence);
+        }
+        if let SnapshotMarks::Some(indexes) = &self.snapshots {
+            indexes.iter().for_each(|index| out.put_u16_le(*index));
         }
         out.put_slice(&self.payload);
     }
@@ -199,22 +213,25 @@ impl Record {
         let header: &[u8; RECORD_HEADER_LEN] = bytes
             .first_chunk()
             .ok_or(RecordError::Truncated { needed: RECORD_HEADER_LEN, len: bytes.len() })?;
-        if header[0] != VERSION {
-            return Err(RecordError::Version(header[0]));
-        }
+        let previous_len = match header[0] {
+            VERSION => 0,
+            VERSION_FIRST => PREVIOUS_LEN,
+            other => return Err(RecordError::Version(other)),
+        };
         let kind = RecordKind::of(header[1]).ok_or(RecordError::Kind(header[1]))?;
         let payload_len = le_u32(header, 4) as usize;
         let marks = le_u16(header, 32);
         let indexes_len = if marks == ALL_SNAPSHOT { 0 } else { usize::from(marks) * 2 };
-        let needed = RECORD_HEADER_LEN.saturating_add(indexes_len).saturating_add(payload_len);
+        let indexes_at = RECORD_HEADER_LEN + previous_len;
+        let needed = indexes_at.saturating_add(indexes_len).saturating_add(payload_len);
         if bytes.len() != needed {
             return Err(RecordError::Truncated { needed, len: bytes.len() });
         }
-        let payload_at = RECORD_HEADER_LEN + indexes_len;
+        let payload_at = indexes_at + indexes_len;
         let snapshots = match marks {
             0 => SnapshotMarks::None,
             ALL_SNAPSHOT => SnapshotMarks::All,
-            _ => SnapshotMarks::Some(read_indexes(&bytes[RECORD_HEADER_LEN..payload_at])),
+            _ => SnapshotMarks::Some(read_indexes(&bytes[indexes_at..payload_at])),
         };
         Ok(Self {
             id: FrameId {
@@ -226,6 +243,10 @@ impl Record {
             kind,
             snapshots,
             payload: bytes.slice(payload_at..),
+            previous: (previous_len > 0).then(|| {
+                let mut fields = bytes.slice(RECORD_HEADER_LEN..indexes_at);
+                (fields.get_u64_le(), fields.get_u64_le())
+            }),
         })
     }
 
@@ -288,13 +309,17 @@ mod tests {
             0..RecordKind::ALL.len(),
             marks,
             prop::collection::vec(any::<u8>(), 0..300),
+            any::<Option<(u64, u64)>>(),
         )
-            .prop_map(|((session, socket, sequence, at), kind, snapshots, payload)| Record {
-                id: FrameId { session, socket, sequence },
-                received_at: Timestamp::from_nanos(at),
-                kind: RecordKind::ALL[kind],
-                snapshots,
-                payload: payload.into(),
+            .prop_map(|((session, socket, sequence, at), kind, snapshots, payload, previous)| {
+                Record {
+                    id: FrameId { session, socket, sequence },
+                    received_at: Timestamp::from_nanos(at),
+                    kind: RecordKind::ALL[kind],
+                    snapshots,
+                    payload: payload.into(),
+                    previous,
+                }
             })
     }
 
@@ -319,6 +344,20 @@ mod tests {
         fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             drop(Record::decode(&bytes.into()));
         }
+    }
+
+    /// A record of version 1, written by hand.
+    #[test]
+    fn what_was_written_without_the_record_before_is_read() {
+        let mut bytes = vec![1, 4, 3, 0, 2, 0, 0, 0];
+        bytes.extend([9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(b"{}");
+        let record = Record::decode(&bytes.into()).unwrap();
+        assert_eq!(
+            (record.id, record.kind),
+            (FrameId { session: 9, socket: 3, sequence: 1 }, RecordKind::Connect)
+        );
+        assert_eq!((&record.payload[..], record.previous), (&b"{}"[..], None));
     }
 
     #[test]

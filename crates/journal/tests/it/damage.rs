@@ -1,6 +1,6 @@
 //! Torn tails, flipped bits, cut headers.
 
-use crate::{files, number_of, open, options, read_from, write};
+use crate::{files, number_of, open, options, previous_of, read_from, write};
 use proptest::prelude::*;
 use std::fs;
 
@@ -45,6 +45,9 @@ fn a_tail_cut_at_every_byte_loses_only_what_was_cut() {
         let numbers: Vec<u64> = entries.iter().map(number_of).collect();
         let expected: Vec<u64> = (0..whole_records as u64).chain([99]).collect();
         assert_eq!(numbers, expected, "cut at {cut}");
+        // what the repair left is what the next session calls its predecessor
+        let left = if whole_records == 0 { (0, 0) } else { (first_session, whole_records as u64) };
+        assert_eq!(previous_of(entries.last().unwrap()), Some(left), "cut at {cut}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writing, rolling, compressing, reading, pruning.
 
 use crate::{
-    close, empty, files, number_of, observed, open, options, read_all, read_from, wait_for, wait_written,
-    write,
+    close, empty, files, number_of, observed, open, options, previous_of, read_all, read_from, wait_for,
+    wait_written, write,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -50,6 +50,15 @@ proptest! {
             entries.iter().map(|entry| ((entry.id.session, entry.id.sequence), number_of(entry))).collect();
         prop_assert_eq!(&read[..], &model[from..]);
         prop_assert_eq!(reader.damaged_bytes(), 0);
+        // the first record of a session, and no other, names the one before it
+        for (index, entry) in (from..).zip(&entries) {
+            let before = index.checked_sub(1).map_or((0, 0), |before| model[before].0);
+            prop_assert_eq!(previous_of(entry), (entry.id.sequence == 1).then_some(before));
+        }
+        let mut bounded = JournalReader::open(dir.path(), crate::RECORDER, 1, None).unwrap();
+        let mut up_to = Vec::new();
+        while bounded.next_batch_up_to(after.or(Some((0, 0))), batch, &mut up_to).unwrap() > 0 {}
+        prop_assert!(up_to.len() == from, "{} of {from} records up to a known position", up_to.len());
     }
 }
 

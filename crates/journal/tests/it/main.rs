@@ -53,6 +53,11 @@ pub(crate) fn number_of(entry: &JournalEntry) -> u64 {
     u64::from_le_bytes(record.payload[..8].try_into().unwrap())
 }
 
+/// What a record says of the one before it.
+pub(crate) fn previous_of(entry: &JournalEntry) -> Option<(u64, u64)> {
+    Record::decode(&entry.bytes).unwrap().previous
+}
+
 pub(crate) fn read_from(dir: &Path, socket: u16, after: Option<(u64, u64)>) -> (Vec<JournalEntry>, u64) {
     let mut reader = JournalReader::open(dir, RECORDER, socket, after).unwrap();
     let mut entries = Vec::new();

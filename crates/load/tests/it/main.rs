@@ -7,4 +7,5 @@ mod flat_entries;
 mod frames;
 mod outages;
 mod published;
+mod sessions;
 mod world;

@@ -98,6 +98,28 @@ impl World {
         self.start_recorder();
     }
 
+    /// Ends the publisher: what is sent from now on stays in the journal.
+    pub(crate) async fn stop_publisher(&mut self) {
+        let (stop, task) = self.publisher.take().unwrap();
+        drop(stop);
+        task.await.unwrap();
+    }
+
+    /// Removes what the journal has of earlier sessions, once it is compressed so that nothing makes it anew.
+    pub(crate) async fn lose_earlier_sessions(&self) {
+        let directory = self.journal_dir.path().join("r1").join("0");
+        let segments = || -> Vec<_> {
+            let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.to_string_lossy().contains(".journal")).collect()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while segments().iter().any(|path| path.extension().is_none_or(|extension| extension != "zst")) {
+            assert!(Instant::now() < deadline, "the closed segments are not compressed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        segments().iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    }
+
     pub(crate) fn session(&self) -> u64 {
         self.journal.as_ref().unwrap().session()
     }
