@@ -1,5 +1,7 @@
 //! One type for every instant, and India's wall clock without a time-zone database.
 
+mod text;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;

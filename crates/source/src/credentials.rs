@@ -1,5 +1,9 @@
 //! The access token, which changes every morning under a running recorder.
 
+mod expiry;
+
+pub use expiry::{TokenState, token_lives_until, token_obtained, watch_tokens, write_token_file};
+
 use crate::Secret;
 use std::path::PathBuf;
 use std::time::Duration;

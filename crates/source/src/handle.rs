@@ -2,6 +2,7 @@
 
 use crate::shard::distinct;
 use crate::{SocketStats, SourceError, Subscription};
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ pub struct SocketHandle(Arc<Shared>);
 pub struct SocketControl {
     shared: Arc<Shared>,
     signals: mpsc::Receiver<()>,
+    copies: Option<mpsc::Sender<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ pub fn control(
         signal,
         stats: SocketStats::default(),
     });
-    Ok((SocketHandle(Arc::clone(&shared)), SocketControl { shared, signals }))
+    Ok((SocketHandle(Arc::clone(&shared)), SocketControl { shared, signals, copies: None }))
 }
 
 fn within(limit: usize, wanted: BTreeMap<Token, Mode>) -> Result<BTreeMap<Token, Mode>, SourceError> {
@@ -125,6 +127,16 @@ impl Shared {
 }
 
 impl SocketControl {
+    /// Gives copies (they share the memory) of the data frames to somebody who looks at prices on the way. While `frames`
+    /// is full they are passed over: the socket never waits for it, and the journal gets every frame in any case.
+    pub fn copy_frames_to(&mut self, frames: mpsc::Sender<Bytes>) {
+        self.copies = Some(frames);
+    }
+
+    pub(crate) fn take_copies(&mut self) -> Option<mpsc::Sender<Bytes>> {
+        self.copies.take()
+    }
+
     /// Waits for a change of the subscriptions or of [`SocketControl::is_stopped`].
     ///
     /// # Cancel safety

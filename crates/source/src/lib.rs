@@ -56,6 +56,7 @@ mod credentials;
 mod error;
 mod handle;
 mod key;
+pub mod login;
 mod options;
 pub mod rest;
 mod secret;
@@ -65,7 +66,9 @@ mod socket;
 mod stats;
 
 pub use backoff::Backoff;
-pub use credentials::AccessToken;
+pub use credentials::{
+    AccessToken, TokenState, token_lives_until, token_obtained, watch_tokens, write_token_file,
+};
 pub use error::SourceError;
 pub use handle::{SocketControl, SocketHandle, control};
 pub use key::Key;

@@ -1,12 +1,14 @@
-//! The part of Kite's REST that recording needs: login, the instruments master, quotes to compare with.
+//! The part of Kite's REST that recording needs: login, the instruments master, quotes to compare with, candles.
 //!
 //! Envelope: `{"status":"success","data":…}` or `{"status":"error","message":…,"error_type":…}`, see
-//! <https://kite.trade/docs/connect/v3/response-structure/>. Limits per API key: quotes 1 call a second, the rest 10; this
+//! <https://kite.trade/docs/connect/v3/response-structure/>. Limits per API key: quotes 1 call a second, candles 3, the rest 10; this
 //! client does not pace itself.
 
 mod error;
+mod historical;
 
 pub use error::{Disposition, ErrorType, RestError};
+pub use historical::{HistoricalCandle, HistoricalQuery};
 
 use crate::{Key, Secret, Url};
 use bytes::Bytes;

@@ -68,11 +68,12 @@ pub struct PreviousSession {
 /// Not safe: dropping it loses what was read and not yet handed over, and leaves no `Disconnect` record. Shut it down.
 pub async fn run_socket(
     setup: SocketSetup,
-    control: SocketControl,
+    mut control: SocketControl,
     queue: mpsc::Sender<Observed>,
 ) -> Result<(), SourceError> {
     setup.options.check()?;
-    let outlet = Outlet { socket: setup.socket, queue, handle: control.handle() };
+    let copies = control.take_copies();
+    let outlet = Outlet { socket: setup.socket, queue, handle: control.handle(), copies };
     let previous = setup.previous.map_or(Timestamp::NONE, |previous| previous.last_frame_at);
     let (least, most) = setup.options.backoff;
     let mut socket = Socket {

@@ -67,6 +67,8 @@ pub(super) struct LoginPage {
     #[serde(default)]
     api_key: String,
     redirect: Option<String>,
+    /// What Kite appends to the redirect.
+    redirect_params: Option<String>,
 }
 
 /// `GET /connect/login`: nobody types a password here. With `redirect`, goes there with the request token as Kite does;
@@ -80,7 +82,8 @@ pub(super) async fn login_page(State(shared): State<Arc<Shared>>, Query(page): Q
         return Ok(format!("{request_token}\n").into_response());
     };
     let and = if redirect.contains('?') { '&' } else { '?' };
-    let target = format!("{redirect}{and}action=login&status=success&request_token={request_token}");
+    let more = page.redirect_params.map(|more| format!("&{more}")).unwrap_or_default();
+    let target = format!("{redirect}{and}action=login&status=success&request_token={request_token}{more}");
     Ok(Redirect::to(&target).into_response())
 }
 

@@ -222,6 +222,7 @@ impl<'a> Connection<'a> {
         let mut snapshots = SnapshotMarks::None;
         if is_data {
             self.watchdog.data(now);
+            self.shared.outlet.show(&payload);
             if let Some(gap) = self.shared.continuity.data(received_at) {
                 self.end_gap(gap).await?;
             }

@@ -17,6 +17,7 @@ pub(crate) struct Outlet {
     pub(crate) socket: SocketId,
     pub(crate) queue: mpsc::Sender<Observed>,
     pub(crate) handle: SocketHandle,
+    pub(crate) copies: Option<mpsc::Sender<Bytes>>,
 }
 
 impl Outlet {
@@ -30,6 +31,14 @@ impl Outlet {
         };
         self.handle.stats().record(kind);
         Ok(waited)
+    }
+
+    /// Shows a data frame to whoever looks on; passed over when there is no room.
+    #[inline]
+    pub(crate) fn show(&self, frame: &Bytes) {
+        if let Some(copies) = &self.copies {
+            copies.try_send(frame.clone()).ok();
+        }
     }
 
     #[cold]
