@@ -1,0 +1,358 @@
+//! The older Redis: commands that read, and nothing else.
+//!
+//! `SELECT` (by the address), `SCAN`, `TYPE`, `STRLEN`, `HLEN`, `LLEN`, `ZCARD`, `XLEN`, `GET`, `HSCAN`, `HGETALL`, `LRANGE`, `ZRANGE`,
+//! `XRANGE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
+
+use crate::error::ImportError;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value, cmd, pipe};
+use std::time::{Duration, Instant};
+
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long a source may be away before the import ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Elements of a key that are read with the keys beside it; of a larger one, this many at a time.
+pub(crate) const SMALL: u64 = 256;
+const CHUNK: u64 = 1_000;
+/// Bytes of a text that is read, and of one that is read with the keys beside it.
+const TEXT_MAX: u64 = 64 << 20;
+const TEXT_SMALL: u64 = 64 << 10;
+/// Fields of a hash that is read at once, to have them in an order.
+const HASH_MAX: u64 = 1_000_000;
+
+/// One database of the source.
+#[derive(Debug)]
+pub(crate) struct SourceDb {
+    client: Client,
+    endpoint: String,
+    connection: Option<MultiplexedConnection>,
+}
+
+/// A key and what kind of value it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Hash,
+    List,
+    SortedSet,
+    Stream,
+    /// Gone since it was planned.
+    Gone,
+    /// A set, or something of a module.
+    Other,
+}
+
+/// A key's kind and size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) kind: Kind,
+    pub(crate) size: u64,
+}
+
+/// A piece of a key's value.
+#[derive(Debug)]
+pub(crate) enum Element {
+    /// A text, an item of a list, a member of a sorted set with its score.
+    Text { bytes: Vec<u8>, score: Option<String> },
+    /// A hash, or an entry of a stream with the milliseconds of its id.
+    Fields { fields: Vec<(Vec<u8>, Vec<u8>)>, at: Option<String> },
+    /// It is not read, and why.
+    Refused(&'static str),
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Hash => "hash",
+            Self::List => "list",
+            Self::SortedSet => "zset",
+            Self::Stream => "stream",
+            Self::Gone => "gone",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl SourceDb {
+    pub(crate) fn new(url: &str, endpoint: &str, db: u32) -> Result<Self, ImportError> {
+        let base = url.trim_end_matches('/');
+        let client = Client::open(format!("{base}/{db}")).map_err(|source| ImportError::Source {
+            endpoint: endpoint.to_owned(),
+            doing: "its address is read",
+            source,
+        })?;
+        Ok(Self { client, endpoint: endpoint.to_owned(), connection: None })
+    }
+
+    async fn connection(&mut self) -> Result<MultiplexedConnection, RedisError> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.clone());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER));
+        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// The answers to a pipeline; an error of a single command ends all. Gives whether the connection was lost on the way.
+    async fn ask(
+        &mut self,
+        doing: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<(Vec<Value>, bool), ImportError> {
+        let since = Instant::now();
+        let mut lost = false;
+        loop {
+            let answers = async {
+                let mut connection = self.connection().await?;
+                let values = connection.send_packed_commands(pipeline, 0, pipeline.len()).await?;
+                values.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>()
+            };
+            let error = match answers.await {
+                Ok(values) => return Ok((values, lost)),
+                Err(error) => error,
+            };
+            self.connection = None;
+            lost = true;
+            let away = error.is_io_error()
+                || error.is_timeout()
+                || error.is_connection_dropped()
+                || error.is_connection_refusal()
+                || matches!(error.kind(), redis::ErrorKind::Server(redis::ServerErrorKind::BusyLoading));
+            if !away || since.elapsed() > PATIENCE {
+                return Err(ImportError::Source { endpoint: self.endpoint.clone(), doing, source: error });
+            }
+            tracing::debug!(%error, doing, "the source does not answer, trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn ask_one(&mut self, doing: &'static str, command: redis::Cmd) -> Result<Value, ImportError> {
+        let mut pipeline = pipe();
+        pipeline.add_command(command);
+        Ok(self.ask(doing, &pipeline).await?.0.into_iter().next().unwrap_or(Value::Nil))
+    }
+
+    /// Keys from a cursor on, and the next cursor, `None` at the end. An error of `true` would mean that cursors begin anew.
+    pub(crate) async fn scan(&mut self, cursor: &str, count: u64) -> Result<Scanned, ImportError> {
+        let mut pipeline = pipe();
+        pipeline.cmd("SCAN").arg(cursor).arg("COUNT").arg(count);
+        let (answers, lost) = self.ask("scanning its keys", &pipeline).await?;
+        let mut parts = list(answers.into_iter().next().unwrap_or(Value::Nil)).into_iter();
+        let next = parts.next().map(bytes).unwrap_or_default();
+        let keys = list(parts.next().unwrap_or(Value::Nil)).into_iter().map(bytes).collect();
+        let next = String::from_utf8_lossy(&next).into_owned();
+        // a cursor of a server that was restarted meanwhile means nothing
+        Ok(Scanned { keys, next: (next != "0").then_some(next), lost: lost && cursor != "0" })
+    }
+
+    /// Kinds and sizes of keys.
+    pub(crate) async fn shapes(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Shape>, ImportError> {
+        let mut types = pipe();
+        keys.iter().for_each(|key| {
+            types.cmd("TYPE").arg(key);
+        });
+        let answers = self.ask("asking for types", &types).await?.0;
+        let kinds: Vec<Kind> = answers.into_iter().map(|value| kind_of(&bytes(value))).collect();
+        let mut sizes = pipe();
+        for (key, kind) in keys.iter().zip(&kinds) {
+            let command = match kind {
+                Kind::Text => "STRLEN",
+                Kind::Hash => "HLEN",
+                Kind::List => "LLEN",
+                Kind::SortedSet => "ZCARD",
+                Kind::Stream => "XLEN",
+                Kind::Gone | Kind::Other => continue,
+            };
+            sizes.cmd(command).arg(key);
+        }
+        let answers =
+            if sizes.is_empty() { Vec::new() } else { self.ask("asking for sizes", &sizes).await?.0 };
+        let mut answers = answers.into_iter();
+        let shape = |kind| match kind {
+            Kind::Gone | Kind::Other => Shape { kind, size: 0 },
+            _ => Shape { kind, size: integer(answers.next()) },
+        };
+        Ok(kinds.into_iter().map(shape).collect())
+    }
+
+    /// Values of small keys, in one round trip.
+    pub(crate) async fn small(&mut self, keys: &[(&[u8], Shape)]) -> Result<Vec<Vec<Element>>, ImportError> {
+        let mut pipeline = pipe();
+        for (key, shape) in keys {
+            add_whole(&mut pipeline, key, shape.kind);
+        }
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.ask("reading keys", &pipeline).await?.0;
+        Ok(answers.into_iter().zip(keys).map(|(value, (_, shape))| elements(value, shape.kind)).collect())
+    }
+
+    /// The value of a large key, piece by piece. `from` is where the last piece ended, empty at the beginning.
+    pub(crate) async fn piece(
+        &mut self,
+        key: &[u8],
+        shape: Shape,
+        from: &str,
+    ) -> Result<(Vec<Element>, Option<String>), ImportError> {
+        const DOING: &str = "reading a large key";
+        match shape.kind {
+            Kind::Text if shape.size > TEXT_MAX => Ok((vec![Element::Refused("larger than 64 MiB")], None)),
+            Kind::Hash if shape.size > HASH_MAX => {
+                Ok((vec![Element::Refused("a hash of more than 1,000,000 fields")], None))
+            }
+            Kind::List | Kind::SortedSet => {
+                let start: u64 = from.parse().unwrap_or(0);
+                let name = if shape.kind == Kind::List { "LRANGE" } else { "ZRANGE" };
+                let mut command = cmd(name);
+                command.arg(key).arg(start).arg(start + CHUNK - 1);
+                if shape.kind == Kind::SortedSet {
+                    command.arg("WITHSCORES");
+                }
+                let found = elements(self.ask_one(DOING, command).await?, shape.kind);
+                let next = (found.len() as u64 == CHUNK).then(|| (start + CHUNK).to_string());
+                Ok((found, next))
+            }
+            Kind::Stream => {
+                let start = if from.is_empty() { "-".to_owned() } else { format!("({from}") };
+                let mut command = cmd("XRANGE");
+                command.arg(key).arg(start).arg("+").arg("COUNT").arg(CHUNK);
+                let value = self.ask_one(DOING, command).await?;
+                let last = last_id(&value);
+                let found = elements(value, shape.kind);
+                let next = last.filter(|_| found.len() as u64 == CHUNK);
+                Ok((found, next))
+            }
+            kind => {
+                let mut pipeline = pipe();
+                add_whole(&mut pipeline, key, kind);
+                let value = self.ask(DOING, &pipeline).await?.0.into_iter().next().unwrap_or(Value::Nil);
+                Ok((elements(value, kind), None))
+            }
+        }
+    }
+}
+
+/// What a step of a scan gave.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) next: Option<String>,
+    /// The connection was lost: the cursor may be another server's, so the scan has to begin anew.
+    pub(crate) lost: bool,
+}
+
+impl Shape {
+    /// Whether it is read with the keys beside it.
+    pub(crate) const fn is_small(self) -> bool {
+        match self.kind {
+            Kind::Text => self.size <= TEXT_SMALL,
+            _ => self.size <= SMALL,
+        }
+    }
+}
+
+fn add_whole(pipeline: &mut Pipeline, key: &[u8], kind: Kind) {
+    match kind {
+        Kind::Text => pipeline.cmd("GET").arg(key),
+        Kind::Hash => pipeline.cmd("HGETALL").arg(key),
+        Kind::List => pipeline.cmd("LRANGE").arg(key).arg(0).arg(-1),
+        Kind::SortedSet => pipeline.cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES"),
+        Kind::Stream => pipeline.cmd("XRANGE").arg(key).arg("-").arg("+"),
+        Kind::Gone | Kind::Other => pipeline.cmd("TYPE").arg(key),
+    };
+}
+
+fn kind_of(name: &[u8]) -> Kind {
+    match name {
+        b"string" => Kind::Text,
+        b"hash" => Kind::Hash,
+        b"list" => Kind::List,
+        b"zset" => Kind::SortedSet,
+        b"stream" => Kind::Stream,
+        b"none" => Kind::Gone,
+        _ => Kind::Other,
+    }
+}
+
+fn elements(value: Value, kind: Kind) -> Vec<Element> {
+    match kind {
+        Kind::Text if value == Value::Nil => Vec::new(),
+        Kind::Text => vec![Element::Text { bytes: bytes(value), score: None }],
+        Kind::Hash => {
+            let mut fields = pairs(value);
+            fields.sort_unstable();
+            if fields.is_empty() { Vec::new() } else { vec![Element::Fields { fields, at: None }] }
+        }
+        Kind::List => {
+            list(value).into_iter().map(|item| Element::Text { bytes: bytes(item), score: None }).collect()
+        }
+        Kind::SortedSet => pairs(value)
+            .into_iter()
+            .map(|(member, score)| Element::Text { bytes: member, score: time_of_score(&score) })
+            .collect(),
+        Kind::Stream => list(value)
+            .into_iter()
+            .map(|entry| {
+                let mut parts = list(entry).into_iter();
+                let id = parts.next().map(bytes).unwrap_or_default();
+                let at = String::from_utf8_lossy(&id).split('-').next().map(str::to_owned);
+                Element::Fields { fields: parts.next().map(pairs).unwrap_or_default(), at }
+            })
+            .collect(),
+        Kind::Gone | Kind::Other => Vec::new(),
+    }
+}
+
+/// A score that may be a Unix time, without an exponent.
+fn time_of_score(score: &[u8]) -> Option<String> {
+    let number: f64 = std::str::from_utf8(score).ok()?.parse().ok()?;
+    (1e8..1e19)
+        .contains(&number)
+        .then(|| if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.6}") })
+}
+
+fn last_id(value: &Value) -> Option<String> {
+    let Value::Array(entries) = value else { return None };
+    let Some(Value::Array(entry)) = entries.last() else { return None };
+    Some(String::from_utf8_lossy(&bytes(entry.first()?.clone())).into_owned())
+}
+
+fn bytes(value: Value) -> Vec<u8> {
+    match value {
+        Value::BulkString(bytes) => bytes,
+        Value::SimpleString(text) => text.into_bytes(),
+        Value::Int(number) => number.to_string().into_bytes(),
+        _ => Vec::new(),
+    }
+}
+
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values,
+        _ => Vec::new(),
+    }
+}
+
+fn pairs(value: Value) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut values = list(value).into_iter();
+    let mut pairs = Vec::with_capacity(values.len() / 2);
+    while let (Some(first), Some(second)) = (values.next(), values.next()) {
+        pairs.push((bytes(first), bytes(second)));
+    }
+    pairs
+}
+
+fn integer(value: Option<Value>) -> u64 {
+    match value {
+        Some(Value::Int(number)) => u64::try_from(number).unwrap_or(0),
+        _ => 0,
+    }
+}
