@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::commands::{
-    calendar, clickhouse, completions, decode, demo, doctor, load, migrate, record, redis, serve, sim, sql,
+    calendar, clickhouse, completions, decode, demo, doctor, instruments, load, migrate, record, redis, serve, sim, sql,
     status, supervise, up,
 };
 use clap::{Args, Parser, Subcommand};
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     /// An exchange on localhost that speaks Kite's WebSocket and REST
     Sim(sim::Sim),
+    /// The master of instruments: sync, load, show, search, diff, missing, mend
+    Instruments(instruments::InstrumentsCommand),
     /// Create or upgrade the schema
     Migrate(migrate::Migrate),
     /// What runs here, how fast and how far behind

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod instruments;
 pub(crate) mod load;
 pub(crate) mod migrate;
 pub(crate) mod record;
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Load(command) => load::run(common, &command),
         Command::Serve(command) => serve::run(common, &command),
         Command::Sim(command) => sim::run(common, &command),
+        Command::Instruments(command) => instruments::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
         Command::Sql(command) => sql::run(common, command),

@@ -1,23 +1,31 @@
-//! The instruments of the day: from the exchange's master into `token_metadata`, and from there into memory.
+//! The instruments of the day: from the exchange's master or a file into ClickHouse, and from there into memory.
 
-use crate::http_query::HttpQuery;
-use anyhow::Context as _;
-use serde::Deserialize;
-use serde_json::json;
-use std::fmt::Write as _;
+use anyhow::{Context as _, ensure};
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tickhouse_config::{CalendarSource, Config};
-use tickhouse_enrich::{Calendar, InstrumentTable, InstrumentTableBuilder};
-use tickhouse_model::{Instrument, InstrumentKind, Token};
+use tickhouse_enrich::{Calendar, InstrumentTable, InstrumentTableBuilder, MasterFormat, ReadReport, Rules};
 use tickhouse_source::rest::Rest;
+use tickhouse_store::{Master, MasterReport, Store};
 use tokio::sync::watch;
 
-/// How often the loader looks whether `token_metadata` has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-const SECONDS_OF_DAY: i64 = 86_400;
+/// How often the loader looks whether the stored instruments have changed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often while there are none.
+const LOOK_EAGERLY: Duration = Duration::from_millis(250);
+/// How long a start waits for ClickHouse before it takes the configured file.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Ticks may be this many days old when they are loaded, and still get the instrument of their day at once; older ones by
+/// `tickhouse instruments mend`. Journals keep a week by default.
+const DAYS_BACK: u16 = 15;
+/// Kite makes its master at about 08:30; a while later it is surely the day's.
+const MASTER_IS_READY: u32 = (8 * 60 + 35) * 60;
+/// Pause between attempts to fetch the day's master, and between looks at the time.
+const SYNC_EVERY: Duration = Duration::from_mins(1);
 
 /// The calendar of this configuration.
 pub(crate) fn calendar(config: &Config) -> anyhow::Result<Arc<Calendar>> {
@@ -34,147 +42,157 @@ pub(crate) fn calendar(config: &Config) -> anyhow::Result<Arc<Calendar>> {
     }
 }
 
-/// The exchange's master, as a table.
+/// Today in India by the configured clock, as days since 1970-01-01.
+pub(crate) fn today(config: &Config) -> u16 {
+    u16::try_from(config.clock.now().ist().days_since_epoch).unwrap_or(0)
+}
+
+/// The rules for what sources leave empty: the built-in ones, and the configured file's over them.
+pub(crate) fn rules(config: &Config) -> anyhow::Result<Rules> {
+    let mut rules = Rules::builtin().clone();
+    if let Some(path) = &config.instruments.rules {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("instruments.rules {} can't be read", path.display()))?;
+        rules.merge_toml(&path.display().to_string(), &text)?;
+    }
+    Ok(rules)
+}
+
+/// The exchange's master, as a table with the built-in rules.
 pub(crate) async fn fetch(api_url: &str) -> anyhow::Result<InstrumentTable> {
+    Ok(fetch_with(api_url, Rules::builtin().clone()).await?.0)
+}
+
+/// The exchange's master, and what was read of it.
+pub(crate) async fn fetch_with(api_url: &str, rules: Rules) -> anyhow::Result<(InstrumentTable, ReadReport)> {
     let csv = Rest::new(api_url)?.instruments_csv(None, None).await?;
-    let mut builder = InstrumentTableBuilder::new();
+    let mut builder = InstrumentTableBuilder::with_rules(rules);
     let report = builder.read_kite_csv(csv.as_ref())?;
     tracing::info!(api_url, rows = report.rows, bad = report.bad, "instruments fetched");
-    Ok(builder.finish())
+    Ok((builder.finish(), report))
 }
 
-/// A file of instruments: a look-up in JSON, else a CSV of Kite's.
-fn read_file(path: &Path) -> anyhow::Result<InstrumentTable> {
-    let file =
-        File::open(path).with_context(|| format!("instruments.file {} can't be read", path.display()))?;
-    let mut builder = InstrumentTableBuilder::new();
-    let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let report = if is_json { builder.read_token_lookup(file)? } else { builder.read_kite_csv(file)? };
-    tracing::info!(file = %path.display(), rows = report.rows, bad = report.bad, "instruments read");
-    Ok(builder.finish())
+/// A file of instruments, a look-up in JSON or a CSV of Kite's, gzipped or plain. `seen` sees the bytes go by.
+pub(crate) fn read_file<R: Read>(
+    path: &Path,
+    rules: Rules,
+    seen: impl FnOnce(File) -> R,
+) -> anyhow::Result<(InstrumentTable, MasterFormat, ReadReport)> {
+    let file = File::open(path).with_context(|| format!("{} can't be read", path.display()))?;
+    let mut builder = InstrumentTableBuilder::with_rules(rules);
+    let (format, report) =
+        builder.read(seen(file)).with_context(|| format!("{} is no file of instruments", path.display()))?;
+    tracing::debug!(file = %path.display(), rows = report.rows, bad = report.bad, "instruments read");
+    Ok((builder.finish(), format, report))
 }
 
-/// Writes a table into `token_metadata`; rows of tokens that it does not have stay.
-pub(crate) async fn store(server: &HttpQuery, table: &InstrumentTable) -> anyhow::Result<usize> {
-    let mut rows = String::new();
+/// What a table is as a master of a day.
+pub(crate) fn master<'a>(table: &InstrumentTable, day: u16, whole: bool, source: &'a str) -> Master<'a> {
+    let mut exchanges = BTreeMap::<&str, u64>::new();
     for instrument in table.iter() {
-        let text = |id| table.text(id);
-        let row = json!({
-            "instrument_token": instrument.token.0,
-            "symbol": text(instrument.symbol),
-            "tradingsymbol": text(instrument.tradingsymbol),
-            "underlying": text(instrument.underlying),
-            "exchange": text(instrument.exchange),
-            "segment": text(instrument.segment),
-            "sector": text(instrument.sector),
-            "asset_class": text(instrument.asset_class),
-            "instrument_type": text(instrument.instrument_type),
-            "expiry": i64::from(instrument.expiry_days) * SECONDS_OF_DAY,
-            "strike": instrument.strike,
-            "tick_size": instrument.tick_size,
-            "lot_size": instrument.lot_size,
-        });
-        // writing to a string can't fail
-        writeln!(rows, "{row}").ok();
+        *exchanges.entry(table.text(instrument.exchange)).or_default() += 1;
     }
-    let settings = [("wait_end_of_query", "1"), ("async_insert", "0")];
-    // dates are given as seconds of UTC's midnight, which the server's own time zone must not move
-    let columns = "instrument_token, symbol, tradingsymbol, underlying, exchange, segment, sector, asset_class, \
-                   instrument_type, expiry, strike, tick_size, lot_size";
-    let input = "instrument_token UInt32, symbol String, tradingsymbol String, underlying String, exchange String, \
-                 segment String, sector String, asset_class String, instrument_type String, expiry Int64, \
-                 strike Float64, tick_size Float64, lot_size UInt32";
-    let insert = format!(
-        "INSERT INTO token_metadata ({columns}) SELECT * REPLACE (toDate(toUInt16(intDiv(expiry, {SECONDS_OF_DAY}))) AS expiry) \
-         FROM input('{input}') FORMAT JSONEachRow"
-    );
-    server.send(&insert, Some(rows.into()), &settings).await?;
-    server.text("OPTIMIZE TABLE token_metadata FINAL").await?;
-    server.text("SYSTEM REFRESH VIEW hot_token_metadata").await?;
-    Ok(table.iter().len())
+    let exchanges = exchanges.into_iter().map(|(exchange, count)| (exchange.to_owned(), count)).collect();
+    Master { day, whole, source, exchanges, may_shrink: false, dry_run: false }
 }
 
-#[derive(Debug, Deserialize)]
-struct MetadataRow {
-    instrument_token: u32,
-    symbol: String,
-    tradingsymbol: String,
-    underlying: String,
-    exchange: String,
-    segment: String,
-    sector: String,
-    asset_class: String,
-    instrument_type: String,
-    expiry_days: i32,
-    strike: f64,
-    tick_size: f64,
-    lot_size: u32,
+/// Stores a table as a master.
+pub(crate) async fn store(
+    store: &Store,
+    table: &InstrumentTable,
+    master: &Master<'_>,
+    progress: impl FnMut(u64),
+) -> anyhow::Result<MasterReport> {
+    ensure!(!table.is_empty(), "{} has no instruments", master.source);
+    let instruments = table.iter().map(|instrument| table.instrument(&instrument));
+    Ok(store.store_master(master, instruments, progress).await?)
 }
 
-impl From<MetadataRow> for Instrument {
-    fn from(row: MetadataRow) -> Self {
-        Self {
-            token: Token(row.instrument_token),
-            instrument_type: InstrumentKind::of(&row.instrument_type, &row.segment),
-            symbol: row.symbol,
-            tradingsymbol: row.tradingsymbol,
-            underlying: row.underlying,
-            exchange: row.exchange,
-            segment: row.segment,
-            sector: row.sector,
-            asset_class: row.asset_class,
-            expiry: (row.expiry_days != 0).then_some(row.expiry_days),
-            strike: row.strike,
-            tick_size: row.tick_size,
-            lot_size: row.lot_size,
+/// Fetches the exchange's master and stores it as today's.
+pub(crate) async fn sync(config: &Config, reached: &Store, may_shrink: bool) -> anyhow::Result<MasterReport> {
+    let (table, _) = fetch_with(&config.kite.api_url, rules(config)?).await?;
+    let master = Master { may_shrink, ..master(&table, today(config), true, &config.kite.api_url) };
+    store(reached, &table, &master, |_| ()).await
+}
+
+/// Stores the master of every day that begins, once the exchange has made it. Never ends.
+pub(crate) async fn sync_daily(config: Config, store: Store) {
+    let mut done = None;
+    loop {
+        let now = config.clock.now().ist();
+        if now.second_of_day >= MASTER_IS_READY && done != Some(now.days_since_epoch) {
+            match sync(&config, &store, false).await {
+                Ok(report) => {
+                    tracing::info!(?report, "instruments of the day stored");
+                    done = Some(now.days_since_epoch);
+                }
+                Err(error) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "today's instruments can't be stored yet: ticks are enriched with those that are"
+                ),
+            }
         }
+        tokio::time::sleep(SYNC_EVERY).await;
     }
 }
 
-async fn read_stored(server: &HttpQuery) -> anyhow::Result<InstrumentTable> {
-    let rows: Vec<MetadataRow> = server
-        .rows(
-            "SELECT instrument_token, symbol, tradingsymbol, underlying, exchange, segment, sector, asset_class, \
-             instrument_type, toInt32(toUInt16(expiry)) AS expiry_days, strike, tick_size, lot_size \
-             FROM token_metadata FINAL",
-        )
-        .await?;
-    let mut builder = InstrumentTableBuilder::new();
-    for row in rows {
-        builder.add(row.into())?;
+/// What tokens mean and meant lately, from ClickHouse.
+pub(crate) async fn read_stored(config: &Config, store: &Store) -> anyhow::Result<InstrumentTable> {
+    let mut builder = InstrumentTableBuilder::with_rules(rules(config)?);
+    let mut cursor = store.instruments_since(today(config).saturating_sub(DAYS_BACK))?;
+    while let Some(version) = cursor.next().await? {
+        builder.add_version(version.instrument, version.valid_from, version.valid_to)?;
     }
     Ok(builder.finish())
 }
 
-/// The table that the loader enriches with, kept up to date by a task for as long as somebody looks at it: from
-/// `token_metadata`, and from the configured file while that is empty.
-pub(crate) fn follow(
+/// The table that the loader enriches with, kept up to date by a task for as long as somebody looks at it: from ClickHouse, and
+/// from the configured file while ClickHouse is away or has none.
+pub(crate) async fn follow(
     config: &Config,
-    server: HttpQuery,
+    store: Store,
 ) -> anyhow::Result<watch::Receiver<Arc<InstrumentTable>>> {
-    let first = match &config.instruments.file {
-        Some(path) => read_file(path)?,
-        None => InstrumentTable::empty(),
+    let mut seen = 0;
+    let stored = match tokio::time::timeout(START_PATIENCE, refresh(config, &store, &mut seen)).await {
+        Ok(Ok(table)) => table,
+        Ok(Err(error)) => {
+            tracing::warn!(error = format!("{error:#}"), "instruments can't be read from ClickHouse yet");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("ClickHouse does not answer yet");
+            None
+        }
+    };
+    let first = match (stored, &config.instruments.file) {
+        (Some(table), _) => table,
+        (None, Some(path)) => {
+            let (path, rules) = (path.clone(), rules(config)?);
+            let (table, ..) =
+                tokio::task::spawn_blocking(move || read_file(&path, rules, |file| file)).await??;
+            tracing::info!(instruments = table.len(), "instruments are those of instruments.file for now");
+            table
+        }
+        (None, None) => InstrumentTable::empty(),
     };
     let (sender, receiver) = watch::channel(Arc::new(first));
+    let config = config.clone();
     tokio::spawn(async move {
-        let mut seen = String::new();
         loop {
-            match refresh(&server, &mut seen).await {
+            // until there are any, a tick would be stored without its symbol
+            let pause = if seen == 0 { LOOK_EAGERLY } else { LOOK_EVERY };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = sender.closed() => return,
+            }
+            match refresh(&config, &store, &mut seen).await {
                 Ok(Some(table)) => {
-                    tracing::info!(instruments = table.iter().len(), "instruments loaded");
                     sender.send_replace(Arc::new(table));
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(error = format!("{error:#}"), "token_metadata can't be read yet");
+                    tracing::debug!(error = format!("{error:#}"), "instruments can't be read now");
                 }
-            }
-            // until there are any, a tick would be stored without its symbol
-            let pause = if seen.is_empty() { Duration::from_secs(1) } else { LOOK_EVERY };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = sender.closed() => return,
             }
         }
     });
@@ -182,12 +200,13 @@ pub(crate) fn follow(
 }
 
 /// The table when it has changed since `seen`.
-async fn refresh(server: &HttpQuery, seen: &mut String) -> anyhow::Result<Option<InstrumentTable>> {
-    let state = server.text("SELECT count(), max(updated_at) FROM token_metadata").await?;
-    if state.starts_with("0\t") || state == *seen {
+async fn refresh(config: &Config, store: &Store, seen: &mut i64) -> anyhow::Result<Option<InstrumentTable>> {
+    let changed_at = store.instruments_changed_at().await?;
+    if changed_at == 0 || changed_at == *seen {
         return Ok(None);
     }
-    let table = read_stored(server).await?;
-    *seen = state;
+    let table = read_stored(config, store).await?;
+    tracing::info!(instruments = table.len(), bytes = table.memory_bytes(), "instruments loaded");
+    *seen = changed_at;
     Ok(Some(table))
 }

@@ -193,6 +193,8 @@ pub struct Load {
 pub struct InstrumentFiles {
     /// `token_lookup_enriched.json` or an instruments CSV of Kite, used where `token_metadata` is empty.
     pub file: Option<PathBuf>,
+    /// Rules for symbols, sectors and asset classes over the built-in ones.
+    pub rules: Option<PathBuf>,
     /// When exchanges are in session.
     pub calendar: CalendarSource,
 }
@@ -283,6 +285,7 @@ impl Config {
             load: Load::read(&mut reader),
             instruments: InstrumentFiles {
                 file: reader.path("instruments.file", ""),
+                rules: reader.path("instruments.rules", ""),
                 calendar: calendar(&mut reader),
             },
             push: crate::Push::read(&mut reader),

@@ -6,7 +6,7 @@ use crate::table::{InstrumentTable, Profile, Row, StrId, Texts};
 use crate::{Market, kite_csv, token_lookup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
-use std::io::Read;
+use std::io::{BufRead as _, Read};
 use tickhouse_model::{Instrument, InstrumentKind};
 
 /// Most instruments that one table takes. Kite's master had 108,981 rows in September 2026, the brief's look-up 400,000.
@@ -26,6 +26,15 @@ const MAX_TEXT_BYTES: usize = 48 << 20;
     MAX_TEXT_BYTES >> 20
 )]
 pub struct TableFull;
+
+/// What a file of instruments is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MasterFormat {
+    /// Kite's instruments CSV: everything of the exchanges that it names.
+    KiteCsv,
+    /// `token_lookup_enriched.json`: what somebody gathered over time.
+    TokenLookup,
+}
 
 /// Rows whose ids are final, for [`InstrumentTable`].
 #[derive(Debug)]
@@ -141,6 +150,21 @@ impl InstrumentTableBuilder {
             report.count(self.add(instrument)?);
         }
         Ok(report)
+    }
+
+    /// Adds the instruments of a file of either kind, gzipped or plain, told apart by its first character.
+    ///
+    /// # Errors
+    /// As the readers of both kinds.
+    pub fn read(&mut self, reader: impl Read) -> Result<(MasterFormat, ReadReport), ReadError> {
+        let io = |source| ReadError::Io { line: 0, source };
+        let mut reader = kite_csv::maybe_gzipped(reader).map_err(io)?;
+        let first = reader.fill_buf().map_err(io)?.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'{') {
+            Ok((MasterFormat::TokenLookup, self.read_token_lookup(reader)?))
+        } else {
+            Ok((MasterFormat::KiteCsv, self.read_kite_csv(reader)?))
+        }
     }
 
     /// Adds the rows of Kite's instruments CSV, gzipped or plain. See [`read_kite_csv`](crate::read_kite_csv).

@@ -36,7 +36,7 @@ mod table;
 mod titles;
 mod token_lookup;
 
-pub use builder::{InstrumentTableBuilder, MAX_INSTRUMENTS, MAX_TEXT_LEN, TableFull};
+pub use builder::{InstrumentTableBuilder, MAX_INSTRUMENTS, MAX_TEXT_LEN, MasterFormat, TableFull};
 pub use calendar::{Calendar, CalendarChange, CalendarError, DayKind, MarketDay, PhaseHours};
 pub use kite_csv::read_kite_csv;
 pub use market::Market;

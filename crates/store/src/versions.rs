@@ -42,7 +42,8 @@ pub(crate) fn overwrite<T: Clone + PartialEq>(
             pieces.push(Interval { from: (*first).max(to + 1), to: *last, value: value.clone() });
         }
     }
-    pieces.extend(value.map(|value| Interval { from, to, value: value.clone() }).filter(|it| !it.is_empty()));
+    pieces.extend(value.map(|value| Interval { from, to, value: value.clone() }));
+    pieces.retain(|piece| !piece.is_empty());
     pieces.sort_by_key(|piece| piece.from);
     let mut joined: Vec<Interval<T>> = Vec::with_capacity(pieces.len());
     for piece in pieces {

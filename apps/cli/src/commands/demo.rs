@@ -133,9 +133,8 @@ impl Running {
         show::say("creating the schema, loading instruments");
         let store = commands::migrate::store(&up::with_clickhouse(config, &services))?;
         commands::migrate::migrate(config, &store, false).await?;
-        let server = crate::http_query::HttpQuery::new(services.clickhouse.clone())?;
-        let table = instruments::fetch(&config.kite.api_url).await?;
-        instruments::store(&server, &table).await?;
+        // a demo with fewer instruments than the one before is no cut download
+        instruments::sync(config, &store, true).await?;
         let latest = Arc::new(Mutex::new(json!({})));
         let (noted, counters) = (Arc::clone(&latest), Arc::downgrade(&simulator));
         let page = Arc::new(move || {

@@ -1,7 +1,6 @@
 //! `tickhouse load`: streams to ClickHouse.
 
 use crate::arguments::Common;
-use crate::http_query::HttpQuery;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
 use crate::{commands, endpoints, instruments, setup};
@@ -46,6 +45,8 @@ pub(crate) fn redis_options(config: &Config) -> anyhow::Result<RedisOptions> {
         namespace: config.redis.namespace.clone(),
         group: config.redis.group.clone(),
         flat_streams: config.redis.flat_streams.clone(),
+        news_streams: config.redis.news_streams.clone(),
+        indices_streams: config.redis.indices_streams.clone(),
         ..RedisOptions::at(endpoints::redis_url(config)?)
     })
 }
@@ -61,8 +62,8 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
         trim_grace: config.load.trim_after,
         resend_patience: config.load.resend_patience,
     };
-    let table = instruments::follow(config, HttpQuery::new(endpoints::clickhouse(config)?)?)?;
     let store = commands::migrate::store(config)?;
+    let table = instruments::follow(config, store.clone()).await?;
     let calendar = instruments::calendar(config)?;
     let known = table.clone();
     let loader = Arc::new(Loader::start(options, store, config.clock.clone(), table, calendar));

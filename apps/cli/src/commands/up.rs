@@ -126,18 +126,14 @@ async fn prepare(config: &Config, services: &Services) -> anyhow::Result<()> {
     let store = commands::migrate::store(&reached)?;
     let report = commands::migrate::migrate(config, &store, false).await?;
     tracing::info!(applied = report.applied.len(), present = report.present, "schema is up to date");
-    let server = crate::http_query::HttpQuery::new(services.clickhouse.clone())?;
-    let fetched = async {
-        let table = instruments::fetch(&config.kite.api_url).await?;
-        instruments::store(&server, &table).await
-    };
-    match fetched.await {
-        Ok(count) => tracing::info!(instruments = count, "instruments of the day stored"),
+    match instruments::sync(config, &store, false).await {
+        Ok(report) => tracing::info!(?report, "instruments of the day stored"),
         Err(error) => tracing::warn!(
             error = format!("{error:#}"),
-            "today's instruments can't be fetched: ticks are enriched with those that are stored"
+            "today's instruments can't be stored: ticks are enriched with those that are"
         ),
     }
+    tokio::spawn(instruments::sync_daily(config.clone(), store));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bars;
+mod instruments;
 mod schema;
 
 use tickhouse_embed::testkit::TestEngine;
