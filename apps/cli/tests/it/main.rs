@@ -1,6 +1,7 @@
 //! The built program, as a user runs it.
 
 mod commands;
+mod push;
 mod services;
 mod whole;
 
