@@ -1,6 +1,10 @@
 //! What must hold for any bytes. Each function takes what the outside may send and panics when an invariant breaks; the
 //! fuzz targets call them with what coverage finds, `tests/smoke.rs` with mutations of real payloads.
 
+mod push;
+
+pub use push::push_request;
+
 use bytes::Bytes;
 use tickhouse_decode::text::TextMessage;
 use tickhouse_decode::{FrameBuilder, FrameError, Item, PacketRef, Request, decode, encode_packet, tokens};
@@ -40,6 +44,10 @@ pub fn decode_message(message: &[u8]) {
         }
     }
     assert!(items.len() <= counted);
+    // compiled apart from `next`
+    let mut walk = decode(message);
+    decode(message).for_each(|item| assert_eq!(Some(item), walk.next()));
+    assert_eq!(walk.next(), None);
     assert!(
         message.len() < 2 || error.is_some() || items.len() == counted,
         "packets vanished without an error"

@@ -75,25 +75,30 @@ macro_rules! tick_sum {
         let sum = $sum;
         sum.number(tick.instrument_token);
         let ohlc = tick.ohlc.expect("a full packet has prices");
-        for price in [tick.last_price, tick.avg_traded_price].into_iter().flatten() {
+        for price in [
+            tick.last_price.unwrap_or_default(),
+            tick.avg_traded_price.unwrap_or_default(),
+            ohlc.open,
+            ohlc.high,
+            ohlc.low,
+            ohlc.close,
+        ] {
             sum.price(price);
         }
-        for price in [ohlc.open, ohlc.high, ohlc.low, ohlc.close] {
-            sum.price(price);
-        }
-        let numbers = [
-            tick.last_traded_qty,
-            tick.volume_traded,
-            tick.total_buy_qty,
-            tick.total_sell_qty,
-            tick.oi,
-            tick.oi_day_high,
-            tick.oi_day_low,
-        ];
-        for number in numbers.into_iter().flatten() {
+        for number in [
+            tick.last_traded_qty.unwrap_or_default(),
+            tick.volume_traded.unwrap_or_default(),
+            tick.total_buy_qty.unwrap_or_default(),
+            tick.total_sell_qty.unwrap_or_default(),
+            tick.oi.unwrap_or_default(),
+            tick.oi_day_high.unwrap_or_default(),
+            tick.oi_day_low.unwrap_or_default(),
+        ] {
             sum.number(number);
         }
-        for time in [tick.last_traded_timestamp, tick.exchange_timestamp].into_iter().flatten() {
+        for time in
+            [tick.last_traded_timestamp.unwrap_or_default(), tick.exchange_timestamp.unwrap_or_default()]
+        {
             sum.number(time.as_secs());
         }
         let depth = tick.depth.expect("a full packet has depth");

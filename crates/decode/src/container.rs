@@ -1,6 +1,7 @@
 //! The container: walking it, and making one.
 
 use crate::body::encode_packet;
+use crate::fold::fold;
 use crate::view::PacketRef;
 use tickhouse_model::{Packet, PacketKind, Token};
 
@@ -92,6 +93,12 @@ impl<'a> Iterator for Packets<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.bodies.next().map(item)
     }
+
+    /// What `for_each` runs on, and faster than a `for` loop when much is read from each packet.
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, each: F) -> B {
+        fold(self.bodies.map(item), init, each)
+    }
 }
 
 #[inline]
@@ -135,32 +142,40 @@ type Body<'a> = (u16, usize, &'a [u8]);
 /// Walks the lengths: index, offset and bytes of each body.
 #[derive(Clone, Debug)]
 struct Bodies<'a> {
-    message: &'a [u8],
-    offset: usize,
+    /// What follows the last body; empty after an error.
+    rest: &'a [u8],
+    /// Length of the whole message.
+    len: usize,
     index: u16,
     count: u16,
-    ended: bool,
 }
 
 impl<'a> Bodies<'a> {
     #[inline]
     fn new(message: &'a [u8]) -> Self {
-        let ended = is_heartbeat(message);
-        Self { message, offset: 2, index: 0, count: packet_count(message), ended }
+        let rest = message.get(2..).unwrap_or_default();
+        Self { rest, len: message.len(), index: 0, count: packet_count(message) }
     }
 
+    /// Where `rest` begins in the message.
+    #[inline]
+    fn offset(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
+    /// Gives the error; nothing follows it.
     #[cold]
     fn truncated(&mut self, needed: usize) -> FrameError {
-        self.ended = true;
-        let left = self.message.len() - self.offset;
-        FrameError::Truncated { index: self.index, offset: self.offset, needed, left }
+        let (index, offset, left) = (self.index, self.offset(), self.rest.len());
+        (self.rest, self.count) = (&[], index);
+        FrameError::Truncated { index, offset, needed, left }
     }
 
     #[cold]
     fn finish(&mut self) -> Option<Result<Body<'a>, FrameError>> {
-        self.ended = true;
-        let len = self.message.len() - self.offset;
-        (len > 0).then_some(Err(FrameError::Trailing { offset: self.offset, len }))
+        let (offset, len) = (self.offset(), self.rest.len());
+        self.rest = &[];
+        (len > 0).then_some(Err(FrameError::Trailing { offset, len }))
     }
 }
 
@@ -169,22 +184,18 @@ impl<'a> Iterator for Bodies<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
         if self.index == self.count {
             return self.finish();
         }
-        let rest = &self.message[self.offset..];
-        let Some((len, rest)) = rest.split_first_chunk() else {
+        let Some((len, rest)) = self.rest.split_first_chunk() else {
             return Some(Err(self.truncated(2)));
         };
         let len = usize::from(u16::from_be_bytes(*len));
-        let Some(body) = rest.get(..len) else {
+        let Some((body, rest)) = rest.split_at_checked(len) else {
             return Some(Err(self.truncated(2 + len)));
         };
-        let found = (self.index, self.offset + 2, body);
-        self.offset += 2 + len;
+        let found = (self.index, self.offset() + 2, body);
+        self.rest = rest;
         self.index += 1;
         Some(Ok(found))
     }

@@ -13,6 +13,7 @@
 mod body;
 mod container;
 mod describe;
+mod fold;
 mod request;
 pub mod text;
 mod view;

@@ -30,8 +30,15 @@ impl<'a> PacketRef<'a> {
     /// The packet whose body this is; `None` when its length is not one that Kite documents.
     #[inline]
     pub fn new(body: &'a [u8]) -> Option<Self> {
+        // asked first and apart: most packets of a feed are full, and what follows becomes straight code
+        if let Ok(body) = body.try_into() {
+            return Some(Self::Full(FullRef(body)));
+        }
+        Self::shorter(body)
+    }
+
+    fn shorter(body: &'a [u8]) -> Option<Self> {
         match body.len() {
-            184 => body.try_into().ok().map(|body| Self::Full(FullRef(body))),
             44 => body.try_into().ok().map(|body| Self::Quote(QuoteRef(body))),
             8 => body.try_into().ok().map(|body| Self::Ltp(LtpRef(body))),
             32 => body.try_into().ok().map(|body| Self::IndexFull(IndexFullRef(body))),

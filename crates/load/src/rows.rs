@@ -12,8 +12,7 @@ use std::sync::Arc;
 use tickhouse_decode::{Item, decode};
 use tickhouse_enrich::{Calendar, InstrumentTable, Market, SessionClock};
 use tickhouse_model::{
-    DEPTH_LEVELS, DataQuality, Gap, Level, Packet, Record, RecordKind, Segment, SnapshotMarks, Timestamp,
-    Token,
+    DEPTH_LEVELS, DataQuality, Gap, Level, Packet, Record, RecordKind, Scale, SnapshotMarks, Timestamp, Token,
 };
 use tickhouse_store::{FrameRow, Origin, QuarantineRow, Tick, TickIdentity, TickInstrument, TickLevel};
 use tickhouse_stream::{FlatLevel, FlatTick};
@@ -122,20 +121,20 @@ impl RowMaker {
         let Self { instruments, sessions, .. } = self;
         let (instrument, market, data_quality) = instrument_of(instruments, packet.token, day);
         let timestamp = record.received_at;
-        let segment = packet.segment();
+        let scale = packet.segment().scale();
         let exchange_time = packet.exchange_time();
         batch.push_tick(&Tick {
             token: packet.token,
             instrument,
             timestamp,
             exchange_timestamp: if exchange_time.is_some() { exchange_time } else { timestamp },
-            last_price: segment.rupees(packet.last_price),
-            open_price: segment.rupees(packet.open_price),
-            high_price: segment.rupees(packet.high_price),
-            low_price: segment.rupees(packet.low_price),
-            close_price: segment.rupees(packet.close_price),
-            average_traded_price: segment.rupees(packet.average_traded_price),
-            net_change: segment.rupees(packet.net_change),
+            last_price: scale.rupees(packet.last_price),
+            open_price: scale.rupees(packet.open_price),
+            high_price: scale.rupees(packet.high_price),
+            low_price: scale.rupees(packet.low_price),
+            close_price: scale.rupees(packet.close_price),
+            average_traded_price: scale.rupees(packet.average_traded_price),
+            net_change: scale.rupees(packet.net_change),
             volume: packet.volume.into(),
             last_traded_quantity: packet.last_traded_quantity,
             total_buy_quantity: packet.total_buy_quantity.into(),
@@ -143,8 +142,8 @@ impl RowMaker {
             open_interest: packet.open_interest.into(),
             oi_day_high: packet.oi_day_high.into(),
             oi_day_low: packet.oi_day_low.into(),
-            bids: levels(segment, &packet.bids),
-            asks: levels(segment, &packet.asks),
+            bids: levels(scale, &packet.bids),
+            asks: levels(scale, &packet.asks),
             packet_type: packet.kind.name(),
             session_type: sessions.phase(market, timestamp),
             data_quality,
@@ -268,9 +267,9 @@ pub(crate) fn instrument_of(
 }
 
 #[inline]
-fn levels(segment: Segment, levels: &[Level; DEPTH_LEVELS]) -> [TickLevel; DEPTH_LEVELS] {
+fn levels(scale: Scale, levels: &[Level; DEPTH_LEVELS]) -> [TickLevel; DEPTH_LEVELS] {
     levels.map(|level| TickLevel {
-        price: segment.rupees(level.price),
+        price: scale.rupees(level.price),
         quantity: level.quantity,
         orders: level.orders,
     })

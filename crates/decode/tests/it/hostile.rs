@@ -12,6 +12,12 @@ proptest! {
         prop_assert!(tokens(&bytes).count() <= items);
     }
 
+    /// `for_each` is compiled apart from `next`.
+    #[test]
+    fn each_item_is_the_next_item(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        prop_assert_eq!(by_for_each(&bytes), decode(&bytes).collect::<Vec<_>>());
+    }
+
     /// Cut anywhere: exactly the packets that are whole before the cut, then one error at the right offset.
     #[test]
     fn a_cut_message_keeps_what_is_whole(
@@ -29,13 +35,14 @@ proptest! {
         message.truncate(cut);
         let whole = ends.iter().filter(|end| **end <= cut).count();
         let items: Vec<_> = decode(&message).collect();
+        prop_assert_eq!(by_for_each(&message), items.clone());
         prop_assert_eq!(items.len(), whole + 1);
         for (item, packet) in items.iter().zip(&packets).take(whole) {
             let same = matches!(item, Ok(Item::Packet { packet: decoded, .. }) if decoded.to_packet() == *packet);
             prop_assert!(same);
         }
         let start = ends.get(whole.wrapping_sub(1)).copied().unwrap_or(2);
-        let error = items[whole].clone().unwrap_err();
+        let error = items[whole].unwrap_err();
         let truncated = matches!(error, FrameError::Truncated { .. });
         prop_assert!(truncated);
         prop_assert_eq!(error.offset(), start);
@@ -74,6 +81,12 @@ proptest! {
         prop_assert_eq!(items.len(), 2);
         prop_assert!(items[0].is_ok() && items[1].is_err());
     }
+}
+
+fn by_for_each(message: &[u8]) -> Vec<Result<Item<'_>, FrameError>> {
+    let mut items = vec![];
+    decode(message).for_each(|item| items.push(item));
+    items
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! decode(encode(x)) == x, for every kind, segment and value.
 
 use proptest::prelude::*;
-use tickhouse_decode::{FrameBuilder, Item, decode, encode_packet, packet_count, tokens};
+use tickhouse_decode::{FrameBuilder, Item, PacketRef, decode, encode_packet, packet_count, tokens};
 use tickhouse_model::{DEPTH_LEVELS, Level, Packet, PacketKind, Token};
 
 fn any_level() -> impl Strategy<Value = Level> {
@@ -85,6 +85,37 @@ proptest! {
         let found: Vec<_> = tokens(&message).map(|(_, token)| token).collect();
         prop_assert_eq!(found, packets.iter().map(|packet| packet.token).collect::<Vec<_>>());
         prop_assert_eq!(decoded, packets);
+    }
+
+    /// Fields read and scaled in the loop, as in the hot path, against arithmetic that knows nothing of views: the nearest
+    /// double of a decimal number is what Rust parses its digits to.
+    #[test]
+    fn prices_are_the_nearest_doubles(
+        packets in prop::collection::vec(any_filled(), 1..40),
+        segments in prop::collection::vec(prop::sample::select(vec![1_u8, 3, 6, 7, 12, 200]), 40),
+    ) {
+        let packets: Vec<_> = packets.into_iter().zip(segments)
+            .map(|(packet, segment)| as_kind(Packet { token: Token::new(7, segment), ..packet }, PacketKind::Full))
+            .collect();
+        let message = message_of(&packets);
+        let mut prices = vec![];
+        decode(&message).for_each(|item| {
+            let Ok(Item::Packet { packet: PacketRef::Full(full), .. }) = item else { panic!("{item:?}") };
+            let scale = full.segment().scale();
+            let levels = full.bids().into_iter().chain(full.asks()).map(|level| level.price);
+            let raws = [full.last_price(), full.average_traded_price(), full.open_price()];
+            let raws = raws.into_iter().chain([full.high_price(), full.low_price(), full.close_price()]);
+            prices.extend(raws.chain(levels).map(|raw| scale.rupees(raw).to_bits()));
+        });
+        let expected: Vec<_> = packets.iter().flat_map(|packet| {
+            let exponent = match packet.token.0 & 0xff { 3 => 7, 6 | 12 => 4, _ => 2 };
+            let levels = packet.bids.iter().chain(&packet.asks).map(|level| level.price).collect::<Vec<_>>();
+            [packet.last_price, packet.average_traded_price, packet.open_price, packet.high_price,
+                packet.low_price, packet.close_price]
+                .into_iter().chain(levels)
+                .map(move |raw| format!("{raw}e-{exponent}").parse::<f64>().unwrap().to_bits())
+        }).collect();
+        prop_assert_eq!(prices, expected);
     }
 
     #[test]
