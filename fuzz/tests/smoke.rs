@@ -148,3 +148,17 @@ fn files_of_instruments() {
     let lookup = br#"{"408065": {"key": "NSE:INFY", "strike": 1.5, "expiry": "2026-11-26", "x": [{}]}, "5": {"symbol": "A"}}"#;
     try_all(&[head, zipped.finish().unwrap(), lookup.to_vec()], tickhouse_fuzz::instruments);
 }
+
+#[test]
+fn bodies_of_pushes() {
+    let full = br#"{"tradable":true,"mode":"full","instrument_token":408065,"last_price":1573.7,"last_traded_quantity":3,
+"average_traded_price":1570.33,"volume_traded":1192471,"total_buy_quantity":5,"total_sell_quantity":6,
+"ohlc":{"open":1575.1,"high":1580,"low":1560.05,"close":1581.25},"change":-0.477,"last_trade_time":"2026-11-20T09:15:00",
+"oi":0,"oi_day_high":0,"oi_day_low":0,"exchange_timestamp":1795146301,"depth":{"buy":[{"quantity":1,"price":1573.65,
+"orders":2}],"sell":[]}}"#;
+    let ltp = br#"{"mode":"ltp","instrument_token":256265,"last_price":24000.05,"tradable":false}"#;
+    let flat: Vec<u8> = full.iter().copied().filter(|byte| *byte != b'\n').collect();
+    let lines = [&flat[..], ltp, b""].join(&b'\n');
+    let list = [&b"["[..], full, b",", ltp, b"]"].concat();
+    try_all(&[full.to_vec(), lines, list], tickhouse_fuzz::push_request);
+}
