@@ -306,3 +306,46 @@ pub(crate) fn quarantine(
         payload,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickhouse_enrich::InstrumentTableBuilder;
+
+    #[test]
+    fn a_tick_gets_the_instrument_of_its_own_day() {
+        let csv = |symbol: &str, expiry: &str| {
+            format!(
+                "instrument_token,tradingsymbol,expiry,instrument_type,segment,exchange\n\
+                 12073986,{symbol},{expiry},CE,NFO-OPT,NFO\n"
+            )
+        };
+        let mut builder = InstrumentTableBuilder::new();
+        for (symbol, expiry, from, to) in
+            [("OLD", "2026-11-20", 0, 20_779), ("NEW", "2026-12-24", 20_780, u16::MAX)]
+        {
+            let add = |instrument| builder.add_version(instrument, from, to).map(|()| false);
+            tickhouse_enrich::read_kite_csv(csv(symbol, expiry).as_bytes(), add).unwrap();
+        }
+        let table = builder.finish();
+        // a minute before midnight of the expiry in India, and the first minute of each of the next days
+        let midnight = 1_795_199_400_000;
+        let found: Vec<_> = [-60_000, 0, 86_400_000, 2 * 86_400_000, 3 * 86_400_000]
+            .map(|after| {
+                let day = day_of(Timestamp::from_millis(midnight + after));
+                let (instrument, _, quality) = instrument_of(&table, Token(12_073_986), day);
+                (day, instrument.symbol, instrument.exchange, quality)
+            })
+            .into();
+        assert_eq!(
+            found,
+            [
+                (20_777, "OLD", "NFO", DataQuality::Enriched),
+                (20_778, "", "NFO", DataQuality::Raw),
+                (20_779, "", "NFO", DataQuality::Raw),
+                (20_780, "NEW", "NFO", DataQuality::Enriched),
+                (20_781, "NEW", "NFO", DataQuality::Enriched),
+            ]
+        );
+    }
+}

@@ -183,3 +183,64 @@ proptest! {
         prop_assert_eq!(distinct.len(), texts.len());
     }
 }
+
+#[test]
+fn a_token_means_what_it_meant_on_the_day() {
+    let mut builder = InstrumentTableBuilder::new();
+    let (november, december) = (future(258, "NIFTY", "NFO"), future(258, "NIFTY", "NFO"));
+    let november = Instrument { tradingsymbol: "NOV".to_owned(), expiry: Some(20_783), ..november };
+    let december = Instrument { tradingsymbol: "DEC".to_owned(), expiry: Some(20_818), ..december };
+    builder.add_version(december, 20_786, u16::MAX).unwrap();
+    builder.add_version(november, 0, 20_785).unwrap();
+    builder.add(share(513, "SBIN")).unwrap();
+    let table = builder.finish();
+    let on = |day| table.get_on(Token(258), day).map(|it| table.text(it.tradingsymbol));
+    assert_eq!([on(1), on(20_783)], [Some("NOV"); 2]);
+    assert_eq!([on(20_784), on(20_785)], [None; 2], "expired, whatever its source says");
+    assert_eq!([on(20_786), on(20_818)], [Some("DEC"); 2]);
+    assert_eq!(on(20_819), None);
+    assert_eq!(table.text(table.get(Token(258)).unwrap().tradingsymbol), "DEC");
+    assert_eq!(table.len(), 3);
+    assert!((1..u16::MAX).step_by(1_000).all(|day| table.get_on(Token(513), day).is_some()));
+    assert_eq!(table.get_on(Token(769), 20_783), None);
+}
+
+proptest! {
+    #[test]
+    fn days_are_looked_up_as_a_list_would_be(
+        versions in prop::collection::vec((1..6_u32, 1..40_u16, 0..9_u16), 0..30),
+        asked in prop::collection::vec((0..7_u32, 0..50_u16), 50),
+    ) {
+        let mut builder = InstrumentTableBuilder::new();
+        let mut list: Vec<(u32, u16, u16, String)> = Vec::new();
+        for (number, (token, from, days)) in versions.into_iter().enumerate() {
+            let to = from + days;
+            if list.iter().all(|(other, first, last, _)| *other != token || to < *first || *last < from) {
+                let name = format!("V{number}");
+                builder.add_version(share(token, &name), from, to).unwrap();
+                list.push((token, from, to, name));
+            }
+        }
+        let table = builder.finish();
+        for (token, day) in asked {
+            let expected = list.iter().find(|(other, from, to, _)| *other == token && (*from..=*to).contains(&day));
+            let found = table.get_on(Token(token), day).map(|it| table.text(it.tradingsymbol));
+            prop_assert_eq!(found, expected.map(|(.., name)| name.as_str()));
+        }
+    }
+}
+
+#[test]
+fn a_file_of_either_kind_is_known_by_its_beginning() {
+    use tickhouse_enrich::MasterFormat;
+    let csv = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
+               instrument_type,segment,exchange\n408065,1594,INFY,INFOSYS,0,,0,0.05,1,EQ,NSE,NSE\n";
+    for (text, format) in
+        [(csv, MasterFormat::KiteCsv), (" {\"408065\": {\"symbol\": \"INFY\"}}", MasterFormat::TokenLookup)]
+    {
+        let mut builder = InstrumentTableBuilder::new();
+        let (found, report) = builder.read(text.as_bytes()).unwrap();
+        assert_eq!((found, report.added), (format, 1));
+    }
+    assert!(InstrumentTableBuilder::new().read(&b"\x89PNG"[..]).is_err());
+}
