@@ -22,6 +22,7 @@ const PURE: &[&str] = &["tickhouse-model", "tickhouse-decode", "tickhouse-enrich
 /// (package, what it must not reach, over however many others).
 const NEVER: &[(&str, &[&str])] = &[
     ("tickhouse-stream", &["tickhouse-store", "clickhouse"]),
+    ("tickhouse-push", &["tickhouse-store", "tickhouse-source", "clickhouse"]),
     ("tickhouse-store", &["tickhouse-stream", "tickhouse-journal", "redis"]),
     (
         "tickhouse-source",
