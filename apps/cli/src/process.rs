@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// How long requests under way may take at the end.
-const CLOSE_LIMIT: Duration = Duration::from_secs(15);
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Contents of a run file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
