@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    calendar, clickhouse, completions, decode, demo, doctor, instruments, load, migrate, record, redis, serve, sim, sql,
-    status, supervise, up,
+    backfill, calendar, clickhouse, completions, decode, demo, doctor, import, instruments, load, login,
+    migrate, publish, record, redis, serve, sim, sql, status, supervise, universe, up,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -66,8 +66,16 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     /// An exchange on localhost that speaks Kite's WebSocket and REST
     Sim(sim::Sim),
+    /// A day's access token of Kite
+    Login(login::Login),
     /// The master of instruments: sync, load, show, search, diff, missing, mend
     Instruments(instruments::InstrumentsCommand),
+    /// What other systems have: an older Redis
+    Import(import::Import),
+    /// Kite's historical candles, at its rate, each asked for once
+    Backfill(backfill::BackfillCommand),
+    /// News and index values from files, standard input or feeds
+    Publish(publish::Publish),
     /// Create or upgrade the schema
     Migrate(migrate::Migrate),
     /// What runs here, how fast and how far behind
@@ -80,6 +88,8 @@ pub(crate) enum Command {
     Clickhouse(clickhouse::ClickHouse),
     /// The Redis on 6380: start, stop, status, install
     Redis(redis::Redis),
+    /// What to record: show, diff, check of the rules against today's instruments and prices
+    Universe(universe::UniverseCommand),
     /// Which hours markets keep on which days, and what one's own file changes
     Calendar(calendar::CalendarCommand),
     /// What is wrong with this machine or configuration, and what to do

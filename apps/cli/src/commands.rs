@@ -1,14 +1,18 @@
 //! One file per command.
 
+pub(crate) mod backfill;
 pub(crate) mod calendar;
 pub(crate) mod clickhouse;
 pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod import;
 pub(crate) mod instruments;
 pub(crate) mod load;
+pub(crate) mod login;
 pub(crate) mod migrate;
+pub(crate) mod publish;
 pub(crate) mod record;
 pub(crate) mod redis;
 pub(crate) mod serve;
@@ -16,6 +20,7 @@ pub(crate) mod sim;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod supervise;
+pub(crate) mod universe;
 pub(crate) mod up;
 
 use crate::arguments::{Arguments, Command};
@@ -30,13 +35,18 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Load(command) => load::run(common, &command),
         Command::Serve(command) => serve::run(common, &command),
         Command::Sim(command) => sim::run(common, &command),
+        Command::Login(command) => login::run(common, &command),
         Command::Instruments(command) => instruments::run(common, &command),
+        Command::Backfill(command) => backfill::run(common, &command),
+        Command::Import(command) => import::run(common, &command),
+        Command::Publish(command) => publish::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
         Command::Sql(command) => sql::run(common, command),
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),
         Command::Redis(command) => redis::run(common, &command),
+        Command::Universe(command) => universe::run(common, &command),
         Command::Calendar(command) => calendar::run(common, &command),
         Command::Doctor(command) => doctor::run(common, &command),
         Command::Completions(command) => completions::run(&command),

@@ -1,4 +1,4 @@
-//! The `tickhouse` command. `main` only maps results to exit codes: 0 done, 1 failed, 2 wrong usage.
+//! The `tickhouse` command. `main` only maps results to exit codes: 0 done, 1 failed, 2 wrong usage, others as a command's help says.
 
 mod arguments;
 mod commands;
@@ -12,6 +12,7 @@ mod progress;
 mod setup;
 mod shutdown;
 mod system;
+mod universe;
 mod verify;
 mod view;
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tickhouse: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<output::Exit>().map_or(ExitCode::FAILURE, |exit| ExitCode::from(exit.code))
         }
     }
 }

@@ -140,7 +140,7 @@ impl Universe {
         })
     }
 
-    fn chains_mut(&mut self) -> impl Iterator<Item = &mut Chain> {
+    pub(crate) fn chains_mut(&mut self) -> impl Iterator<Item = &mut Chain> {
         self.rules.iter_mut().flat_map(|rule| match &mut rule.part {
             Part::Fixed(_) => &mut [][..],
             Part::Around { chains, .. } => chains,

@@ -30,13 +30,15 @@ impl Ladder {
         Self { expiry_days, strikes, at: None }
     }
 
-    /// Moves the money to where this price is, with inertia.
-    pub(crate) fn follow(&mut self, price: f64) {
+    /// Moves the money to where this price is, with inertia; whether it moved.
+    pub(crate) fn follow(&mut self, price: f64) -> bool {
         let nearest = self.nearest(price);
+        let before = self.at;
         self.at = Some(match self.at {
             Some(at) if at.abs_diff(nearest) == 1 && !self.is_beyond(price, at, nearest) => at,
             _ => nearest,
         });
+        self.at != before
     }
 
     /// Takes over where the money was on another ladder of the same expiry, so that a new master moves nothing.
@@ -100,10 +102,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn follow(&mut self, price: Option<f64>) {
-        let Some(price) = price.filter(|price| price.is_finite() && *price > 0.0) else { return };
+    /// Moves the money of every expiry; whether any moved.
+    pub(crate) fn follow(&mut self, price: Option<f64>) -> bool {
+        let Some(price) = price.filter(|price| price.is_finite() && *price > 0.0) else { return false };
         self.price = Some(price);
-        self.ladders.iter_mut().for_each(|ladder| ladder.follow(price));
+        self.ladders.iter_mut().fold(false, |moved, ladder| ladder.follow(price) || moved)
     }
 
     /// The windows' tokens, nearest to the money first, of these the nearest expiry.

@@ -6,7 +6,7 @@
 //! of members are read by the caller), async, a clock, touching an instrument that stays.
 //!
 //! ```text
-//! rules ─┐
+//! rules ─┐                              frames ─▶ Prices
 //! table ─┴ Universe::bind ─▶ Universe ─ resolve(prices, capacity) ─▶ Resolution ─ Placement::apply ─▶ changes per socket
 //! ```
 //!
@@ -17,6 +17,7 @@ mod bind;
 mod chain;
 mod members;
 mod place;
+mod prices;
 mod report;
 mod resolve;
 
@@ -24,5 +25,6 @@ pub use bind::{Universe, UniverseError};
 pub use chain::INERTIA;
 pub use members::{MembersError, read_members};
 pub use place::{Placement, SocketChange};
+pub use prices::Prices;
 pub use report::{AtTheMoney, RuleReport};
 pub use resolve::{Resolution, Wanted};

@@ -35,6 +35,15 @@ pub struct Resolution {
 }
 
 impl Universe {
+    /// Moves the money to where the prices are; whether it moved anywhere, so that resolving again can change something.
+    pub fn follow(&mut self, price: impl Fn(Token) -> Option<f64>) -> bool {
+        let mut moved = false;
+        for chain in self.chains_mut() {
+            moved |= chain.follow(price(chain.spot));
+        }
+        moved
+    }
+
     /// Follows the prices (`price` gives the last one of a token in rupees), then ranks: by priority, by the order of the
     /// rules, within options by the distance from the money. An instrument counts once, at its first place.
     pub fn resolve(&mut self, price: impl Fn(Token) -> Option<f64>, capacity: usize) -> Resolution {

@@ -1,13 +1,15 @@
 //! `tickhouse record`: sockets to journal to Redis streams.
 
-mod subscriptions;
+mod following;
 
 use crate::arguments::Common;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
+use crate::universe::{self, is_loopback};
 use crate::{endpoints, instruments, setup};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use following::{Copies, Follower, View};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use tickhouse_enrich::Market;
 use tickhouse_journal::{Fsync, Journal, JournalOptions, last_record};
 use tickhouse_source::{
     AccessToken, Key, PreviousSession, Secret, SessionGate, Shard, ShardLimits, SocketHandle, SocketSetup,
-    TickerOptions, control, run_socket, shard,
+    TickerOptions, control, run_socket,
 };
 use tickhouse_stream::{Publisher, PublisherHandle, PublisherOptions, RedisOptions};
 use tickhouse_telemetry::Latency;
@@ -78,11 +80,6 @@ fn same_place(url: &str) -> Option<String> {
     is_loopback(url).then(|| format!("http://{place}"))
 }
 
-fn is_loopback(url: &str) -> bool {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    ["127.", "localhost", "[::1]"].iter().any(|start| host.starts_with(start))
-}
-
 /// The keys of this configuration; a simulator takes any.
 fn keys(config: &Config) -> anyhow::Result<Vec<Key>> {
     let settings = &config.kite;
@@ -139,7 +136,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn start(config: &Config, shards: Vec<Shard>, keys: &[Key]) -> anyhow::Result<Self> {
+    fn start(config: &Config, shards: &[Shard], keys: &[Key], copies: &Copies) -> anyhow::Result<Self> {
         let directory = endpoints::journal_dir(&config.data_dir);
         let previous = |socket| previous(&directory, &config.recorder, socket);
         let before: Vec<_> = shards.iter().map(|shard| previous(shard.socket)).collect::<Result<_, _>>()?;
@@ -160,10 +157,13 @@ impl Recorder {
             publishers: JoinSet::new(),
         };
         let mut lines = BTreeMap::new();
-        for (shard, previous) in shards.into_iter().zip(before) {
+        for (shard, previous) in shards.iter().zip(before) {
             let key = keys.iter().find(|key| key.api_key() == shard.api_key).context("a shard of no key")?;
             let socket = recorder.journal.start_socket(shard.socket)?;
-            let (handle, control) = control(&shard.subscriptions, config.kite.tokens_per_socket)?;
+            let (handle, mut control) = control(&shard.subscriptions, config.kite.tokens_per_socket)?;
+            if let Some(copies) = copies {
+                control.copy_frames_to(copies.clone());
+            }
             let setup = SocketSetup {
                 socket: shard.socket,
                 key: key.clone(),
@@ -182,9 +182,10 @@ impl Recorder {
                 config.clock.clone(),
             )?;
             recorder.publishers.spawn(task.run(std::future::pending()));
+            let number = shard.socket;
             recorder.sockets.spawn(async move {
                 if let Err(error) = run_socket(setup, control, socket.sender).await {
-                    tracing::error!(socket = shard.socket, error = error_text(&error), "socket ended");
+                    tracing::error!(socket = number, error = error_text(&error), "socket ended");
                 }
             });
             lines.insert(shard.socket, Line { handle, publisher });
@@ -251,20 +252,26 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
         per_socket: config.kite.tokens_per_socket,
         sockets_per_key: config.kite.sockets_per_key,
     };
-    let wanted = tokio::select! {
-        wanted = subscriptions::resolve(config, keys.len()) => wanted?,
+    let start = tokio::select! {
+        start = following::start(config, &keys) => start?,
         () = shutdown.requested() => return Ok(()),
     };
-    let shards = shard(&wanted.subscriptions, &names, limits)?;
-    let recorder = Recorder::start(config, shards, &keys)?;
-    let report = report(config, &recorder, &wanted);
+    let shards = universe::shards(&start.resolution, start.most, &names, limits)?;
+    let (copies, open, frames) = following::frames(config);
+    let recorder = Recorder::start(config, &shards, &keys, &copies)?;
+    let handles = recorder.lines.iter().map(|(socket, line)| (*socket, line.handle.clone())).collect();
+    let view = View::default();
+    let instruments = start.resolution.wanted.len();
+    let follower = Follower::new(config, start, &shards, &handles, (open, frames), view.clone());
+    let follower = tokio::spawn(follower.run());
+    let report = report(config, &recorder, view);
     let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
     let presence =
         Presence::announce(&config.data_dir, "record", listen, "--http-port", None, report).await?;
     tracing::info!(
         session = recorder.journal.session(),
         sockets = recorder.lines.len(),
-        instruments = wanted.subscriptions.len(),
+        instruments,
         status = presence.port(),
         "recording"
     );
@@ -275,6 +282,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
             _ = prune.tick() => prune_journal(&recorder).await,
         }
     }
+    follower.abort();
     drop(presence);
     recorder.stop().await;
     tracing::info!("stopped");
@@ -298,11 +306,10 @@ async fn prune_journal(recorder: &Recorder) {
     }
 }
 
-fn report(config: &Config, recorder: &Recorder, wanted: &subscriptions::Resolved) -> crate::process::Report {
+fn report(config: &Config, recorder: &Recorder, view: View) -> crate::process::Report {
     let journal = Arc::downgrade(&recorder.journal);
     let lines = Arc::clone(&recorder.lines);
     let (name, session) = (config.recorder.clone(), recorder.journal.session());
-    let (instruments, left_out) = (wanted.subscriptions.len(), wanted.left_out);
     Arc::new(move || {
         let mut latency = Latency::default();
         lines.values().for_each(|line| latency.add(&line.publisher.latency()));
@@ -316,11 +323,13 @@ fn report(config: &Config, recorder: &Recorder, wanted: &subscriptions::Resolved
                 })
             })
             .collect();
+        let (instruments, left_out, universe) = view.json();
         json!({
             "recorder": name,
             "session": session,
             "instruments": instruments,
             "left_out": left_out,
+            "universe": universe,
             "sockets": sockets,
             "journal": journal.upgrade().map(|journal| journal.status()),
             "socket_to_redis": latency.summary(),
