@@ -66,7 +66,7 @@ impl<'a> Owner<'a> {
     }
 
     /// A mark that Redis has higher than ClickHouse says that ClickHouse was restored older, or emptied: what it forgot may be
-    /// in the journals still. Where a session ended is not visible in a stream, so no hole would tell.
+    /// in the journals still. The next record would show the hole, but a recorder that has stopped sends none.
     async fn ask_for_what_was_forgotten(&self) -> Result<(), LoadError> {
         for (origin, known) in self.control.marks().await? {
             let stream = recovery::stream_of(&self.control, &origin);
