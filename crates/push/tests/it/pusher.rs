@@ -13,7 +13,9 @@ fn tokens(record: &Record) -> Vec<Token> {
     let packets = decode(&record.payload);
     packets
         .map(
-            |item| if let Ok(Item::Packet { packet, .. }) = item { packet.token() } else { panic!("{item:?}") },
+            |item| {
+                if let Ok(Item::Packet { packet, .. }) = item { packet.token() } else { panic!("{item:?}") }
+            },
         )
         .collect()
 }
