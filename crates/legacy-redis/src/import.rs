@@ -2,6 +2,8 @@
 
 use crate::error::ImportError;
 use crate::files::{failed, read_json, remove_folder, write_json};
+use crate::follow::name_of;
+use crate::live::Positions;
 use crate::names::Names;
 use crate::plan::{self, PlanReader, PlannedKey};
 use crate::publish::Publisher;
@@ -13,7 +15,7 @@ use crate::source::{Element, Kind, Shape, SourceDb};
 use crate::spool::{Checkpoint, Spool, checkpoint_of, spool_path};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tickhouse_stream::Control;
 
@@ -153,9 +155,7 @@ impl Import {
         mut progress: impl FnMut(Progress),
     ) -> Result<ImportReport, ImportError> {
         if self.options.dry_run {
-            let read = self.read(names, &mut progress).await;
-            remove_folder(&self.folder)?;
-            return read.map(|checkpoint| checkpoint.report);
+            return self.read(names, &mut progress).await.map(|checkpoint| checkpoint.report);
         }
         let folder = self.folder.clone();
         let mut publisher =
@@ -180,6 +180,22 @@ impl Import {
             remove_folder(&self.folder.join("sorted"))?;
         }
         Ok(report)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) const fn options(&self) -> &ImportOptions {
+        &self.options
+    }
+
+    pub(crate) fn dbs(&self) -> &[(u32, SourceDb)] {
+        &self.dbs
+    }
+
+    pub(crate) fn dbs_mut(&mut self) -> &mut [(u32, SourceDb)] {
+        &mut self.dbs
     }
 
     fn sorted(
@@ -229,8 +245,12 @@ impl Import {
                 break;
             }
             for part in chunk.chunk_by(|a, b| a.0 == b.0) {
-                let mut reading =
-                    Reading { recogniser: &recogniser, spool: &mut spool, report: &mut checkpoint.report };
+                let mut reading = Reading {
+                    recogniser: &recogniser,
+                    spool: &mut spool,
+                    report: &mut checkpoint.report,
+                    streams: &mut checkpoint.streams,
+                };
                 let source = self.dbs.iter_mut().find(|(db, _)| *db == part[0].0);
                 let Some((db, source)) = source else { continue };
                 reading.keys(*db, source, part).await?;
@@ -250,11 +270,22 @@ impl Import {
     }
 }
 
+impl Drop for Import {
+    fn drop(&mut self) {
+        if self.options.dry_run
+            && let Err(error) = remove_folder(&self.folder)
+        {
+            tracing::warn!(%error, "what a dry run made is not removed");
+        }
+    }
+}
+
 /// Keys into the spool.
 struct Reading<'a> {
     recogniser: &'a Recogniser<'a>,
     spool: &'a mut Spool,
     report: &'a mut ImportReport,
+    streams: &'a mut Positions,
 }
 
 impl Reading<'_> {
@@ -351,7 +382,10 @@ impl Reading<'_> {
                     context.at = score;
                     self.recogniser.text(&bytes, &context, &mut |one| found.push(one));
                 }
-                Element::Fields { fields, at } => {
+                Element::Fields { fields, at, id } => {
+                    if let Some(id) = id {
+                        self.streams.insert(name_of(db, key.as_bytes()), id);
+                    }
                     context.at = at;
                     self.recogniser.fields(&fields, &context, &mut |one| found.push(one));
                 }

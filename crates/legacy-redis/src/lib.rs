@@ -18,12 +18,17 @@
 //! 4. **publish**: line `n` of hour `h` is entry `h-n`. Redis refuses an id that is not larger than the last one, and the loader's
 //!    mark says what is stored: as with journals, a stream that was lost is written again, and nothing is stored twice.
 //!
+//! [`Import::follow`] goes on from there: what it reads is kept on disk with the place that it came from, then published with
+//! ids above those of any hour.
+//!
 //! It is not `ticks:stream` itself, because producers written to the brief send `MAXLEN 100000` with their own entries, which
 //! would remove what was not read yet.
 
 mod error;
 mod files;
+mod follow;
 mod import;
+mod live;
 mod names;
 mod plan;
 mod publish;
@@ -35,6 +40,7 @@ mod source;
 mod spool;
 
 pub use error::ImportError;
+pub use follow::FollowReport;
 pub use import::{Import, ImportOptions, Phase, Progress};
 pub use names::Names;
 pub use recognise::{Context, Recognised, Recogniser, Skip};

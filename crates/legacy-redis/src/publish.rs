@@ -5,18 +5,21 @@
 
 use crate::error::ImportError;
 use crate::files::{failed, read_json, write_json};
+use crate::live::{LIVE, LiveLog};
 use crate::sorted::{Sorted, path_of};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tickhouse_stream::{Control, Disposition, EntryId, Stream, StreamError};
+use tickhouse_stream::{Control, Disposition, EntryId, Stream, StreamError, StreamInfo};
 
 /// Entries and bytes that go to Redis together.
 const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 1 << 20;
 /// Between two looks at the stream's length and the loader's mark.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Wait for a loader after which it is said that one is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Pauses while Redis is away, doubling.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -87,6 +90,57 @@ impl<'a> Publisher<'a> {
         }
     }
 
+    /// Publishes what a log of followed records has and the stream has not, however often Redis goes away on the way.
+    pub(crate) async fn publish_live(&mut self, log: &LiveLog, sorted: &Sorted) -> Result<(), ImportError> {
+        let mut pause = PAUSES.0;
+        loop {
+            match self.run_live(log, sorted).await {
+                Ok(End::Done) => return Ok(()),
+                Ok(End::Vanished) => {
+                    tracing::warn!(stream = %self.stream, "the stream is gone, published again from the mark");
+                }
+                Err(ImportError::Stream(error)) if error.disposition() == Disposition::Retry => {
+                    tracing::warn!(error = chain(&error), "not published, trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn run_live(&mut self, log: &LiveLog, sorted: &Sorted) -> Result<End, ImportError> {
+        self.look_at_mark().await?;
+        log.forget_before((self.mark.ms, self.mark.seq))?;
+        let mut info = self.control.info(self.stream.name()).await?;
+        let last = |info: &Option<StreamInfo>, mark: EntryId| {
+            info.as_ref().map_or(EntryId::ZERO, |info| info.last_generated_id).max(mark)
+        };
+        if last(&info, self.mark).ms < LIVE {
+            // ids only rise: what a lost stream had of the import itself comes first
+            if let End::Vanished = self.run(sorted, &mut |_| {}).await? {
+                return Ok(End::Vanished);
+            }
+            info = self.control.info(self.stream.name()).await?;
+        }
+        let (mut make, after) = (info.is_none(), last(&info, self.mark));
+        for (ms, path, done) in log.files_after((after.ms, after.seq))? {
+            let mut records = HourReader::of(path, self.folder, ms, done)?;
+            loop {
+                let batch = records.batch()?;
+                if batch.is_empty() {
+                    break;
+                }
+                self.wait_for_room().await?;
+                if self.control.add_at(&self.stream, &batch, make).await?.is_none() {
+                    return Ok(End::Vanished);
+                }
+                make = false;
+            }
+        }
+        Ok(End::Done)
+    }
+
     /// Entries that are stored, as far as Redis says now.
     pub(crate) async fn stored(&mut self, sorted: &Sorted) -> Result<u64, ImportError> {
         self.look_at_mark().await?;
@@ -128,6 +182,7 @@ impl<'a> Publisher<'a> {
         if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(());
         }
+        let mut since = Instant::now();
         loop {
             self.look_at_mark().await?;
             self.looked = Some(Instant::now());
@@ -137,6 +192,10 @@ impl<'a> Publisher<'a> {
             self.control.trim(self.stream.name(), self.mark).await?;
             if self.control.length(self.stream.name()).await? <= self.longest {
                 return Ok(());
+            }
+            if since.elapsed() >= PATIENCE {
+                tracing::warn!(stream = %self.stream, mark = %self.mark, "waiting for a loader: the stream is long");
+                since = Instant::now();
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -183,9 +242,13 @@ struct HourReader {
 
 impl HourReader {
     fn open(folder: &Path, hour: u32, skip: u64) -> Result<Self, ImportError> {
-        let path = path_of(folder, hour);
+        Self::of(path_of(folder, hour), folder, hour.into(), skip)
+    }
+
+    /// Records of a file as entries `hour-1`, `hour-2`, …, those after `skip`.
+    fn of(path: PathBuf, folder: &Path, hour: u64, skip: u64) -> Result<Self, ImportError> {
         let file = BufReader::with_capacity(1 << 18, File::open(&path).map_err(failed(&path))?);
-        let mut reader = Self { path, folder: folder.to_owned(), file, hour: hour.into(), line: 0 };
+        let mut reader = Self { path, folder: folder.to_owned(), file, hour, line: 0 };
         while reader.line < skip && reader.next()?.is_some() {}
         Ok(reader)
     }
@@ -207,10 +270,16 @@ impl HourReader {
 
     fn next(&mut self) -> Result<Option<Vec<u8>>, ImportError> {
         let mut line = Vec::new();
-        if self.file.read_until(b'\n', &mut line).map_err(failed(&self.path))? == 0 {
-            return Ok(None);
+        loop {
+            line.clear();
+            if self.file.read_until(b'\n', &mut line).map_err(failed(&self.path))? == 0 {
+                return Ok(None);
+            }
+            // not a note in a log of followed records
+            if !line.starts_with(b"#") {
+                self.line += 1;
+                return Ok(Some(line));
+            }
         }
-        self.line += 1;
-        Ok(Some(line))
     }
 }

@@ -187,18 +187,39 @@ impl<'a> Recogniser<'a> {
         let mut any = false;
         for (name, value) in object.iter().filter(|(_, value)| inner(value)) {
             any = true;
-            let mut context = context.clone();
-            if !self.rules.containers.contains(&name.to_lowercase()) {
-                self.note_words(&mut context, name);
-                if context.symbol.is_none() && context.token.is_none() && name.contains(':') {
-                    self.note(&mut context, Named::Symbol, name);
-                }
-            }
+            let contained = self.rules.containers.contains(&name.to_lowercase());
+            let context = if contained { context.clone() } else { self.inner_context(&context, name) };
             self.value(value, &context, depth + 1, found);
         }
         if !any {
             found(Err("neither tick nor candle".to_owned()));
         }
+    }
+
+    /// The context of a record that lies in another under this name: what the name says of the instrument counts more than what
+    /// was said outside, also when nobody knows such an instrument.
+    fn inner_context(&self, outer: &Context, name: &str) -> Context {
+        let mut inner = Context { exchange: outer.exchange.clone(), ..Context::default() };
+        self.note_words(&mut inner, name);
+        let is_symbol = |word: &str| {
+            word.len() > 1
+                && word.contains(|c: char| c.is_ascii_uppercase())
+                && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "&-: ".contains(c))
+        };
+        let unnamed = outer.symbol.is_none() && outer.token.is_none();
+        if inner.symbol.is_none() && inner.token.is_none() {
+            if is_symbol(name) {
+                inner.symbol = Some(name.to_owned());
+            } else if unnamed && (3..10).contains(&name.len()) && whole(name).is_some() {
+                inner.token = Some(name.to_owned());
+            } else {
+                inner.symbol.clone_from(&outer.symbol);
+                inner.token.clone_from(&outer.token);
+            }
+        }
+        inner.interval = inner.interval.or_else(|| outer.interval.clone());
+        inner.at.clone_from(&outer.at);
+        inner
     }
 
     /// The columns of an object, each once, by its most preferred name.
@@ -299,14 +320,14 @@ impl<'a> Recogniser<'a> {
                 return Ok(token);
             }
         }
-        let symbols = [own, symbol, context.symbol.clone()];
-        let mut named = symbols.iter().flatten().peekable();
-        if named.peek().is_none() {
+        // its own word or its key's, never one for the other
+        let key = if own.is_none() && symbol.is_none() { context.symbol.clone() } else { None };
+        let symbols = [own, symbol, key];
+        if symbols.iter().all(Option::is_none) {
             return Err("names no instrument".to_owned());
         }
-        named
-            .find_map(|symbol| self.names.token(&exchange, symbol))
-            .ok_or_else(|| "its symbol is not among the instruments".to_owned())
+        let found = symbols.iter().flatten().find_map(|symbol| self.names.token(&exchange, symbol));
+        found.ok_or_else(|| "its symbol is not among the instruments".to_owned())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The older Redis: commands that read, and nothing else.
 //!
 //! `SELECT` (by the address), `SCAN`, `TYPE`, `STRLEN`, `HLEN`, `LLEN`, `ZCARD`, `XLEN`, `GET`, `HSCAN`, `HGETALL`, `LRANGE`, `ZRANGE`,
-//! `XRANGE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
+//! `XRANGE`; to follow it also `CONFIG GET` and `PSUBSCRIBE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
 
 use crate::error::ImportError;
 use redis::aio::MultiplexedConnection;
@@ -57,8 +57,8 @@ pub(crate) struct Shape {
 pub(crate) enum Element {
     /// A text, an item of a list, a member of a sorted set with its score.
     Text { bytes: Vec<u8>, score: Option<String> },
-    /// A hash, or an entry of a stream with the milliseconds of its id.
-    Fields { fields: Vec<(Vec<u8>, Vec<u8>)>, at: Option<String> },
+    /// A hash, or an entry of a stream with its id and the milliseconds of it.
+    Fields { fields: Vec<(Vec<u8>, Vec<u8>)>, at: Option<String>, id: Option<String> },
     /// It is not read, and why.
     Refused(&'static str),
 }
@@ -182,6 +182,25 @@ impl SourceDb {
         Ok(kinds.into_iter().map(shape).collect())
     }
 
+    /// For listening to notifications.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// `notify-keyspace-events`; `None` when the user may not ask.
+    pub(crate) async fn notifications(&mut self) -> Result<Option<String>, ImportError> {
+        let mut command = cmd("CONFIG");
+        command.arg("GET").arg("notify-keyspace-events");
+        match self.ask_one("asking for its settings", command).await {
+            Ok(value) => Ok(list(value)
+                .into_iter()
+                .nth(1)
+                .map(|flags| String::from_utf8_lossy(&bytes(flags)).into_owned())),
+            Err(ImportError::Source { source, .. }) if source.code() == Some("NOPERM") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Values of small keys, in one round trip.
     pub(crate) async fn small(&mut self, keys: &[(&[u8], Shape)]) -> Result<Vec<Vec<Element>>, ImportError> {
         let mut pipeline = pipe();
@@ -289,7 +308,7 @@ fn elements(value: Value, kind: Kind) -> Vec<Element> {
         Kind::Hash => {
             let mut fields = pairs(value);
             fields.sort_unstable();
-            if fields.is_empty() { Vec::new() } else { vec![Element::Fields { fields, at: None }] }
+            if fields.is_empty() { Vec::new() } else { vec![Element::Fields { fields, at: None, id: None }] }
         }
         Kind::List => {
             list(value).into_iter().map(|item| Element::Text { bytes: bytes(item), score: None }).collect()
@@ -303,8 +322,9 @@ fn elements(value: Value, kind: Kind) -> Vec<Element> {
             .map(|entry| {
                 let mut parts = list(entry).into_iter();
                 let id = parts.next().map(bytes).unwrap_or_default();
-                let at = String::from_utf8_lossy(&id).split('-').next().map(str::to_owned);
-                Element::Fields { fields: parts.next().map(pairs).unwrap_or_default(), at }
+                let id = String::from_utf8_lossy(&id).into_owned();
+                let at = id.split('-').next().map(str::to_owned);
+                Element::Fields { fields: parts.next().map(pairs).unwrap_or_default(), at, id: Some(id) }
             })
             .collect(),
         Kind::Gone | Kind::Other => Vec::new(),

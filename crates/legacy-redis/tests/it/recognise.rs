@@ -54,6 +54,23 @@ fn the_key_tells_what_the_record_does_not() {
 }
 
 #[test]
+fn a_record_is_never_given_to_another_instrument() {
+    let unknown = "its symbol is not among the instruments";
+    assert_eq!(why("tick:INFY", r#"{"symbol": "NOSUCH", "ltp": 1, "ts": 1770003000}"#), unknown);
+    assert_eq!(why("watchlist:INFY", r#"{"NEWIPO": {"ltp": 1, "ts": 1770003000}}"#), unknown);
+    assert_eq!(
+        one("watchlist:INFY", r#"{"RELIANCE": {"ltp": 1, "ts": 1770003000}}"#)["instrument_token"],
+        "738561"
+    );
+    assert_eq!(
+        one("watchlist:INFY", r#"{"latest": {"ltp": 1, "ts": 1770003000}}"#)["instrument_token"],
+        "408065"
+    );
+    // a token that no master knows any more is kept: it is stored raw
+    assert_eq!(one("all", r#"{"12345602": {"ltp": 1, "ts": 1770003000}}"#)["instrument_token"], "12345602");
+}
+
+#[test]
 fn candles_become_entries_that_name_their_interval() {
     let candle = r#"{"date": "2026-02-02T09:15:00+0530", "open": 1, "high": 3, "low": 0.5, "close": 2, "volume": 10, "oi": 4}"#;
     let found = one("ohlc:INFY:day", candle);
