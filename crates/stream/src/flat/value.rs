@@ -212,17 +212,16 @@ fn quoted_items(text: &str) -> Option<Vec<String>> {
     let mut items = Vec::new();
     let mut rest = inner.trim();
     while !rest.is_empty() {
-        let (item, after) = match rest.chars().next() {
-            Some(quote @ ('"' | '\'')) => quoted_item(&rest[1..], quote)?,
-            _ => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                let item = rest[..end].trim();
-                // a bracket or quote in the middle is no word
-                if item.contains(['[', ']', '{', '}', '(', ')', '"', '\'']) {
-                    return None;
-                }
-                (item.to_owned(), &rest[end..])
+        let (item, after) = if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
+            quoted_item(&rest[1..], quote)?
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            let item = rest[..end].trim();
+            // a bracket or quote in the middle is no word
+            if item.contains(['[', ']', '{', '}', '(', ')', '"', '\'']) {
+                return None;
             }
+            (item.to_owned(), &rest[end..])
         };
         items.push(item);
         rest = match after.trim_start().strip_prefix(',') {
