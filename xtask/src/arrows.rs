@@ -17,7 +17,7 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
-const PURE: &[&str] = &["tickhouse-model", "tickhouse-decode", "tickhouse-enrich"];
+const PURE: &[&str] = &["tickhouse-model", "tickhouse-decode", "tickhouse-enrich", "tickhouse-universe"];
 
 /// (package, what it must not reach, over however many others).
 const NEVER: &[(&str, &[&str])] = &[
