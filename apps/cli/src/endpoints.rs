@@ -79,7 +79,8 @@ pub(crate) fn redis_url(config: &Config) -> anyhow::Result<String> {
     Ok(format!("redis://127.0.0.1:{port}"))
 }
 
-fn with_password(url: &str, password: &Secret) -> String {
+/// A URL with this password, if there is one.
+pub(crate) fn with_password(url: &str, password: &Secret) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) if !password.is_empty() => {
             let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));

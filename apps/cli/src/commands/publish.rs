@@ -1,0 +1,202 @@
+//! `tickhouse publish`: news and index values into their streams.
+
+use crate::arguments::Common;
+use crate::commands::load::redis_options;
+use crate::output::{self, grouped};
+use crate::setup;
+use crate::shutdown::Shutdown;
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use tickhouse_config::Config;
+use tickhouse_news::{
+    FeedReport, LinesOptions, LinesReport, Poller, PollerOptions, Published, digest_of, publish_lines,
+};
+use tickhouse_stream::Control;
+
+/// Entries of a stream beyond which a file waits for the loader.
+const LONGEST_STREAM: u64 = 200_000;
+
+/// News and index values from JSON lines or feeds into their streams.
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// News items: id, source, title, content, link, published_at, symbols, sentiment, sentiment_confidence, categories
+    News(News),
+    /// Index values: symbol or instrument_token, timestamp, last_price, net_change, percent_change, open, high, low, close
+    Indices(Lines),
+}
+
+#[derive(Debug, Args)]
+struct News {
+    #[command(flatten)]
+    lines: Lines,
+    /// Follow the configured feeds (news.feeds) until ended
+    #[arg(long, conflicts_with_all = ["file", "dry_run"])]
+    poll: bool,
+    /// Look once at every feed, then end
+    #[arg(long, requires = "poll")]
+    once: bool,
+}
+
+#[derive(Debug, Args)]
+struct Lines {
+    /// One JSON object per line; - for standard input
+    #[arg(value_name = "FILE", required_unless_present = "poll")]
+    file: Option<PathBuf>,
+    /// Check every line, publish none
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object at the end (with --poll: one per look)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(common: &Common, command: &Publish) -> anyhow::Result<()> {
+    let config = setup::config(common)?;
+    setup::logs(&config, None)?;
+    let runtime = setup::runtime(0)?;
+    match &command.what {
+        What::News(news) if news.poll => runtime.block_on(poll(common, &config, news)),
+        What::News(news) => runtime.block_on(publish(common, &config, &news.lines, Published::News)),
+        What::Indices(lines) => runtime.block_on(publish(common, &config, lines, Published::Indices)),
+    }
+}
+
+fn stream_of(config: &Config, kind: Published) -> anyhow::Result<String> {
+    let (key, streams) = match kind {
+        Published::News => ("redis.news_streams", &config.redis.news_streams),
+        Published::Indices => ("redis.indices_streams", &config.redis.indices_streams),
+    };
+    streams.first().cloned().with_context(|| format!("{key} names no stream to publish to"))
+}
+
+async fn publish(common: &Common, config: &Config, lines: &Lines, kind: Published) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
+    let Some(file) = lines.file.as_deref() else { bail!("name a file, or - for standard input") };
+    let from_stdin = file == Path::new("-");
+    let open = || File::open(file).with_context(|| format!("{} can't be read", file.display()));
+    let needs_digest = !from_stdin && !lines.dry_run && kind == Published::Indices;
+    let digest = if needs_digest {
+        Some(digest_of(open()?).with_context(|| format!("{} can't be read", file.display()))?)
+    } else {
+        None
+    };
+    let options = LinesOptions {
+        kind,
+        stream: stream_of(config, kind)?,
+        dry_run: lines.dry_run,
+        digest,
+        longest_stream: LONGEST_STREAM,
+    };
+    let reader: Box<dyn BufRead + Send> = if from_stdin {
+        Box::new(BufReader::new(std::io::stdin()))
+    } else {
+        Box::new(BufReader::new(open()?))
+    };
+    let control = Control::new(redis_options(config)?)?;
+    let bar = spinner();
+    let told = |report: &LinesReport| bar.set_message(format!("{} lines", grouped(report.lines)));
+    let publishing = publish_lines(&control, &config.clock, reader, &options, told);
+    let report = tokio::select! {
+        report = publishing => report?,
+        () = shutdown.requested() => {
+            bail!("ended on the way: what was published stays, and publishing the same file again goes on");
+        }
+    };
+    bar.finish_and_clear();
+    tell(&report, lines)
+}
+
+fn tell(report: &LinesReport, lines: &Lines) -> anyhow::Result<()> {
+    for bad in &report.bad_lines {
+        eprintln!("line {}: {}", bad.line, bad.reason);
+    }
+    if lines.json {
+        output::json(report)?;
+    } else {
+        let (done, again) = (grouped(report.published), grouped(report.repeats));
+        let verb = if lines.dry_run { "good" } else { "published" };
+        output::line(&format!(
+            "{} lines: {done} {verb}, {again} published before, {} bad",
+            grouped(report.lines),
+            grouped(report.bad)
+        ))?;
+    }
+    if report.bad > 0 {
+        bail!("{} lines are no items: mend them and publish the file again", grouped(report.bad));
+    }
+    Ok(())
+}
+
+/// A spinner on standard error, nothing where that is no terminal.
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+    let bar =
+        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
+async fn poll(common: &Common, config: &Config, news: &News) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
+    if config.news.feeds.is_empty() {
+        bail!("no feeds are configured: set news.feeds = [\"https://…\"]");
+    }
+    let options = PollerOptions::new(
+        config.news.feeds.clone(),
+        config.news.poll_every,
+        stream_of(config, Published::News)?,
+        config.data_dir.join("news"),
+    );
+    let control = Control::new(redis_options(config)?)?;
+    let mut poller = Poller::new(options, control, config.clock.clone())?;
+    let json = news.lines.json;
+    if news.once {
+        let reports = tokio::select! {
+            reports = poller.poll_all() => reports?,
+            () = shutdown.requested() => return Ok(()),
+        };
+        for report in &reports {
+            tell_look(report, json)?;
+        }
+        if reports.iter().all(|report| report.error.is_some()) {
+            bail!("no feed could be read");
+        }
+        return Ok(());
+    }
+    let mut closed = None;
+    let told = |report: &FeedReport| {
+        if report.published > 0 || report.error.is_some() {
+            closed = closed.take().or(tell_look(report, json).err());
+        }
+    };
+    tokio::select! {
+        ended = poller.run(told) => ended?,
+        () = shutdown.requested() => {}
+    }
+    closed.map_or(Ok(()), Err)
+}
+
+fn tell_look(report: &FeedReport, json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::json(report);
+    }
+    let text = match &report.error {
+        Some(error) => format!("{}: {error}", report.feed),
+        None if report.unchanged => format!("{}: unchanged", report.feed),
+        None => format!(
+            "{}: {} new, {} known, {} without a title",
+            report.feed, report.published, report.repeats, report.left_out
+        ),
+    };
+    Ok(output::line(&text)?)
+}
