@@ -1,8 +1,11 @@
 //! The built program, as a user runs it.
 
 mod commands;
+mod instruments;
+mod publish;
 mod push;
 mod services;
+mod universe;
 mod whole;
 
 use serde_json::Value;
