@@ -186,6 +186,10 @@ pub struct Load {
     pub trim_after: Duration,
     /// How long a publisher may take to send missing records again before their loss is recorded as a gap.
     pub resend_patience: Duration,
+    /// Stream on which stored ticks are published as flat entries, none for nowhere.
+    pub publish_flat: Option<String>,
+    /// About how many entries that stream keeps.
+    pub publish_flat_keep: u64,
 }
 
 /// Section `[instruments]`.
@@ -299,6 +303,7 @@ impl Config {
         };
         let subscribe = std::mem::take(&mut config.kite.subscribe);
         (config.universe, config.kite.subscribe) = universe::rules(&mut reader, subscribe, config.kite.mode);
+        config.load.check_outlet(&config.redis, &mut reader);
         let (faults, keys) = reader.finish();
         (config, faults, keys)
     }
@@ -403,7 +408,32 @@ impl Load {
             lease: reader.millis("load.lease_ms", 10_000, 1_000..=600_000),
             trim_after: reader.millis("load.trim_after_ms", 10_000, 0..=86_400_000),
             resend_patience: reader.millis("load.resend_patience_ms", 30_000, 1_000..=3_600_000),
+            publish_flat: Some(reader.text("load.publish_flat", "")).filter(|stream| !stream.is_empty()),
+            publish_flat_keep: reader.number("load.publish_flat_keep", 100_000, 1..=100_000_000),
         }
+    }
+
+    /// What is published must not come back: the loader would store each tick again.
+    fn check_outlet(&self, redis: &Redis, reader: &mut Reader<'_>) {
+        let Some(stream) = &self.publish_flat else { return };
+        let read = [&redis.flat_streams, &redis.news_streams, &redis.indices_streams];
+        let family = |first: &str| stream.strip_prefix(first).is_some_and(|rest| rest.starts_with(':'));
+        let own = ["marks", "streams", "resend", "dead", "lease"];
+        let is_own = own.iter().any(|key| {
+            let key = format!("{}:{key}", redis.namespace);
+            *stream == key || family(&key)
+        });
+        let problem = if stream.contains(char::is_whitespace) {
+            "must be a name without spaces"
+        } else if read.iter().any(|streams| streams.contains(stream)) {
+            "is a stream that the loader reads: it would store its own ticks again"
+        } else if family(&redis.stream_prefix) || is_own {
+            "is a name that Tickhouse uses for itself: take another, e.g. ticks:enriched"
+        } else {
+            return;
+        };
+        let origin = reader.origin("load.publish_flat");
+        reader.fault("load.publish_flat", origin, format!("{stream:?} {problem}"));
     }
 }
 

@@ -4,6 +4,7 @@
 //! never happens here: I/O.
 
 use crate::counters::Counters;
+use crate::outlet::flat_tick;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use tickhouse_store::{
     FrameRow, IndexColumns, IndexRow, LedgerColumns, Month, NativeBlock, NewsColumns, NewsRow, Origin,
     Partition, QuarantineRow, RowIdentity, Seal, SealRange, Tick, TickColumns,
 };
-use tickhouse_stream::{EntryId, Stream};
+use tickhouse_stream::{EntryId, FlatTick, Stream};
 use tickhouse_telemetry::Latency;
 use uuid::Uuid;
 
@@ -36,6 +37,8 @@ pub(crate) struct Batch {
     tally: Tally,
     received: Vec<(Timestamp, u32)>,
     dead: Vec<Dead>,
+    /// Its ticks once more, for the stream of stored ticks.
+    flat: Option<Vec<FlatTick>>,
     first_at: Option<Instant>,
     date: Option<i32>,
     /// Rows that are stored and must not be made again; only while a batch is recovered.
@@ -92,10 +95,17 @@ impl Batch {
             tally: Tally::default(),
             received: Vec::new(),
             dead: Vec::new(),
+            flat: None,
             first_at: None,
             date: None,
             skip: FxHashSet::default(),
         }
+    }
+
+    /// Whether its ticks are published once they are stored.
+    pub(crate) fn published(mut self, published: bool) -> Self {
+        self.flat = published.then(Vec::new);
+        self
     }
 
     /// A batch that leaves out rows which are stored.
@@ -123,6 +133,9 @@ impl Batch {
         let columns =
             self.ticks.entry(partition).or_insert_with(|| TickColumns::new(partition, id, processed_at));
         columns.push(tick);
+        if let Some(flat) = &mut self.flat {
+            flat.push(flat_tick(tick));
+        }
         self.tally.ticks += 1;
         self.tally.raw_ticks += u64::from(tick.data_quality == DataQuality::Raw);
         self.tally.flat_ticks += u64::from(!tick.identity.stream.is_empty());
@@ -218,6 +231,7 @@ impl Batch {
             ledger: news.into_iter().chain(self.ledger.finish()).collect(),
             entries,
             dead: self.dead,
+            flat: self.flat.unwrap_or_default(),
             tally: self.tally,
             received: self.received,
         }
@@ -248,6 +262,8 @@ pub(crate) struct SealedBatch {
     pub(crate) entries: Vec<(Stream, Vec<EntryId>)>,
     /// What to send to the stream of dead letters before that.
     pub(crate) dead: Vec<Dead>,
+    /// What to publish after it.
+    pub(crate) flat: Vec<FlatTick>,
     tally: Tally,
     received: Vec<(Timestamp, u32)>,
 }

@@ -111,11 +111,12 @@ impl<'a> Finisher<'a> {
         }
     }
 
-    async fn finish(&mut self, batch: SealedBatch) -> Result<(), LoadError> {
+    async fn finish(&mut self, mut batch: SealedBatch) -> Result<(), LoadError> {
         let Shared { store, clock, counters, .. } = self.shared;
         settle::store_ledger(store, &batch, counters).await?;
         store.record_stored(&batch.seal, clock.now()).await?;
         batch.count(counters);
+        self.shared.outlet.offer(std::mem::take(&mut batch.flat), counters);
         for dead in &batch.dead {
             let letter = DeadLetter {
                 origin: &dead.origin,

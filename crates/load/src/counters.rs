@@ -73,6 +73,12 @@ counters! {
     holes,
     /// Holes that no publisher could fill: recorded as gaps.
     holes_accepted,
+    /// Stored ticks published as flat entries, see [`FlatOutlet`](crate::FlatOutlet); repeats are not counted twice.
+    flat_published,
+    /// Stored ticks that were to be published and were left out: Redis refused them, or was slower than the feed.
+    flat_skipped,
+    /// Attempts to publish that failed and were repeated.
+    flat_retries,
     /// Times the loader started again from what is durable: after an error of Redis or ClickHouse, or a lost lease.
     restarts,
 }

@@ -3,15 +3,16 @@
 use crate::counters::{Counters, LoaderCounters};
 use crate::error::LoadError;
 use crate::options::LoaderOptions;
+use crate::outlet::{self, Outlet};
 use crate::owner::Owner;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tickhouse_enrich::{Calendar, InstrumentTable};
 use tickhouse_store::Store;
-use tickhouse_stream::Lease;
+use tickhouse_stream::{FlatTick, Lease};
 use tickhouse_telemetry::Clock;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Pauses between attempts, doubling from the first to the second.
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<LoaderState>,
     /// The lease of an ownership that ended while Redis was away: ours to give back before we ask for the next.
     pub(crate) unreleased: Mutex<Option<Lease>>,
+    pub(crate) outlet: Outlet,
 }
 
 /// Where a loader stands.
@@ -79,10 +81,20 @@ impl Loader {
         let state = watch::Sender::new(LoaderState::default());
         let counters = Counters::default();
         let unreleased = Mutex::default();
-        let shared =
-            Arc::new(Shared { options, store, clock, calendar, instruments, counters, state, unreleased });
+        let (outlet, published) = Outlet::new(options.publish_flat.as_ref());
+        let shared = Arc::new(Shared {
+            options,
+            store,
+            clock,
+            calendar,
+            instruments,
+            counters,
+            state,
+            unreleased,
+            outlet,
+        });
         let stop = watch::Sender::new(false);
-        let task = tokio::spawn(run(Arc::clone(&shared), stop.subscribe()));
+        let task = tokio::spawn(run(Arc::clone(&shared), stop.subscribe(), published));
         Self { shared, stop, task }
     }
 
@@ -128,7 +140,12 @@ impl Loader {
 }
 
 /// Owns the streams again and again, until told to stop.
-async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+async fn run(
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+    published: Option<mpsc::Receiver<Vec<FlatTick>>>,
+) {
+    let publishing = outlet::start(&shared, published);
     let mut pause = PAUSES.0;
     while !*stop.borrow() {
         let began = std::time::Instant::now();
@@ -150,6 +167,7 @@ async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
+    shared.outlet.close(publishing).await;
 }
 
 /// Ends when the loader is told to stop and owns nothing.

@@ -55,6 +55,7 @@ impl<'a> Reader<'a> {
     ) -> Self {
         let rows = RowMaker::new(shared.instruments.clone(), shared.calendar.clone());
         let batch = Batch::new(batch_id(&shared.options.name, fence, 1), shared.clock.now());
+        let batch = batch.published(shared.outlet.is_on());
         Self {
             shared,
             consumer,
@@ -176,6 +177,7 @@ impl<'a> Reader<'a> {
         }
         let name = &self.shared.options.name;
         let next = Batch::new(batch_id(name, self.fence, self.number + 1), self.shared.clock.now());
+        let next = next.published(self.shared.outlet.is_on());
         let batch = std::mem::replace(&mut self.batch, next).seal(name, self.fence, self.number);
         self.number += 1;
         self.rows.refresh();

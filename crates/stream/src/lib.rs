@@ -1,7 +1,7 @@
 //! Redis Streams: the publisher of a recorder's sockets, the loader's consumer, flat entries, dead letters.
 //!
 //! What enters: journal records (publisher); the entries of Redis (consumer). What leaves: entries whose ids are
-//! `<session>-<sequence>`; records and flat ticks with their entry ids. What never happens here: ClickHouse, `MAXLEN`,
+//! `<session>-<sequence>`; records and flat ticks with their entry ids. What never happens here: ClickHouse, `MAXLEN` on what a loader reads,
 //! acknowledging on anybody's behalf.
 //!
 //! A stream is a cache of a journal: Redis may lose it, all of it, and the publisher fills it again from the mark.
@@ -25,6 +25,7 @@
 //! Commands are those of Redis 7.0; no later one is used.
 
 mod add;
+mod capped;
 mod connection;
 mod consumer;
 mod control;

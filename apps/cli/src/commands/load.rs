@@ -9,7 +9,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tickhouse_config::Config;
-use tickhouse_load::{Loader, LoaderOptions};
+use tickhouse_load::{FlatOutlet, Loader, LoaderOptions};
 use tickhouse_stream::RedisOptions;
 
 /// Redis streams to ClickHouse.
@@ -61,6 +61,11 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
         lease_ttl: config.load.lease,
         trim_grace: config.load.trim_after,
         resend_patience: config.load.resend_patience,
+        publish_flat: config
+            .load
+            .publish_flat
+            .clone()
+            .map(|stream| FlatOutlet { stream, keep: config.load.publish_flat_keep }),
     };
     let store = commands::migrate::store(config)?;
     let table = instruments::follow(config, store.clone()).await?;

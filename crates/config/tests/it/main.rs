@@ -255,3 +255,25 @@ fn faults_of_rules_name_their_table_and_key() {
     let variable = of_environment(&[("TICKHOUSE_UNIVERSE", "x")]).unwrap_err().to_string();
     assert!(variable.contains("into the file"), "{variable}");
 }
+
+#[test]
+fn what_is_published_must_not_come_back() {
+    for (stream, problem) in [
+        ("ticks:stream", "is a stream that the loader reads"),
+        ("news:stream", "is a stream that the loader reads"),
+        ("ticks:stream:main:0", "is a name that Tickhouse uses for itself"),
+        ("ticks:dead", "is a name that Tickhouse uses for itself"),
+        ("ticks enriched", "must be a name without spaces"),
+    ] {
+        let error = of_text(&format!("[load]\npublish_flat = \"{stream}\"")).unwrap_err();
+        let faults: Vec<_> = error.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("load.publish_flat") && faults[0].contains(problem), "{faults:?}");
+    }
+    let config = of_text("[load]\npublish_flat = \"ticks:enriched\"\npublish_flat_keep = 7").unwrap();
+    assert_eq!(
+        (config.load.publish_flat.as_deref(), config.load.publish_flat_keep),
+        (Some("ticks:enriched"), 7)
+    );
+    assert_eq!(of_text("").unwrap().load.publish_flat, None);
+}

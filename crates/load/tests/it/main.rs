@@ -6,6 +6,7 @@ mod crash_points;
 mod flat_entries;
 mod frames;
 mod outages;
+mod outlet;
 mod published;
 mod sessions;
 mod world;
