@@ -5,13 +5,16 @@
 //! a benchmark computed something wrong. What never happens here: judging a figure.
 
 mod bytes;
+mod candles;
 mod catch_up;
 mod format;
+mod instruments;
 mod live;
 mod market;
 mod row_binary;
 mod rows;
 mod services;
+mod token_lookup;
 mod usage;
 
 use anyhow::Context as _;
@@ -34,7 +37,7 @@ struct Arguments {
     amount: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Which {
     /// Rows per second into ClickHouse by insert format
     Format,
@@ -46,8 +49,17 @@ enum Which {
     },
     /// 20,000 packets a second for a while: processor, memory, latencies
     Live,
+    /// 90 days of candles from a file, beside the brief's Python
+    Candles,
     /// Bytes per stored tick, beside the brief's table
     Bytes,
+    /// 400,000 instruments into ClickHouse and memory, beside the brief's way
+    Instruments,
+    /// Write a file like the brief's token_lookup_enriched.json
+    TokenLookup {
+        /// Where
+        out: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -66,6 +78,11 @@ fn main() -> anyhow::Result<()> {
             runtime.block_on(catch_up::run(&tickhouse, python, amount.unwrap_or(5_000_000), batch_rows))
         }
         Which::Live => live::run(&tickhouse, amount.unwrap_or(60)),
+        Which::Instruments => {
+            runtime.block_on(instruments::run(&tickhouse, python, amount.unwrap_or(400_000)))
+        }
+        Which::TokenLookup { out } => instruments::generate(&out, amount.unwrap_or(400_000)),
+        Which::Candles => runtime.block_on(candles::run(&tickhouse, python, amount.unwrap_or(2_100_000))),
         Which::Bytes => runtime.block_on(bytes::run(&tickhouse, amount.unwrap_or(5_000_000))),
     }
 }

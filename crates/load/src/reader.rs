@@ -122,6 +122,10 @@ impl<'a> Reader<'a> {
         sealed: &mpsc::Sender<SealedBatch>,
     ) -> Result<(), LoadError> {
         Counters::add(&self.shared.counters.entries_read, found.entries.len() as u64);
+        if self.batch.first_at().is_none() {
+            // the batch before may have ended long ago, and a new day's master come since
+            self.rows.refresh();
+        }
         let mut repeats = Vec::new();
         for entry in &found.entries {
             loop {

@@ -1,8 +1,10 @@
 //! The built program, as a user runs it.
 
+mod account;
 mod commands;
 mod instruments;
 mod publish;
+mod parts;
 mod push;
 mod services;
 mod universe;
