@@ -200,6 +200,28 @@ pub async fn resolve(
     Ok(names.iter().map(|name| found.candidates(name)).collect())
 }
 
+/// Every instrument of `token_metadata` that `choose` wants, by token, exchange and Kite's trading symbol.
+///
+/// # Errors
+/// When the query fails, or the table is empty.
+pub async fn current(
+    store: &Store,
+    choose: impl Fn(Token, &str, &str) -> bool,
+) -> Result<Vec<Arc<Known>>, HistoryError> {
+    let days = format!("toUInt16({FOR_EVER}) AS first_day, toUInt16({FOR_EVER}) AS last_day");
+    let sql = format!("SELECT {COLUMNS}, {days} FROM token_metadata FINAL ORDER BY instrument_token");
+    let failed = |source| StoreError::query("read the instruments", source);
+    let mut rows = store.client().query(&sql).fetch::<InstrumentRow>().map_err(failed)?;
+    let (mut chosen, mut any) = (Vec::new(), false);
+    while let Some(row) = rows.next().await.map_err(failed)? {
+        any = true;
+        if choose(Token(row.instrument_token), &row.exchange, &row.tradingsymbol) {
+            chosen.push(row.known());
+        }
+    }
+    if any { Ok(chosen) } else { Err(HistoryError::NoInstruments) }
+}
+
 async fn any_metadata(store: &Store) -> Result<bool, StoreError> {
     let count = store.client().query("SELECT count() FROM token_metadata").fetch_one::<u64>().await;
     Ok(count.map_err(|source| StoreError::query("count the known instruments", source))? > 0)
@@ -269,6 +291,12 @@ pub fn by_token(resolved: &Resolved) -> FxHashMap<u32, Candidates> {
         }
     }
     tokens
+}
+
+/// The same of instruments that were chosen.
+pub fn instruments_by_token(chosen: &[Arc<Known>]) -> Arc<FxHashMap<u32, Candidates>> {
+    let one = |known: &Arc<Known>| (known.instrument.token.0, Candidates(vec![Arc::clone(known)]));
+    Arc::new(chosen.iter().map(one).collect())
 }
 
 #[cfg(test)]

@@ -6,9 +6,14 @@ use std::path::Path;
 
 /// A lock that is held. Dropping it lets the next one in.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
+    /// The file, for its holder.
+    pub(crate) const fn file(&self) -> &File {
+        &self.0
+    }
+
     /// Waits for the lock. The folder and the file are made where they are missing.
     pub(crate) async fn take(path: &Path) -> Result<Self, HistoryError> {
         let path = path.to_owned();

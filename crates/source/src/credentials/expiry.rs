@@ -1,7 +1,6 @@
 //! How long an access token lives, where it is kept, and who says so when it has ended.
 
 use crate::{Key, Secret};
-use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -64,8 +63,7 @@ pub fn token_obtained(path: &Path) -> Option<Timestamp> {
 }
 
 /// What is known of a key's access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
     /// There is none yet.
     Missing,
@@ -73,12 +71,12 @@ pub enum TokenState {
     Refused,
     /// 06:00 of India has passed since it was put into its file.
     Expired {
-        /// When it ended, nanoseconds since 1970-01-01 UTC.
+        /// When it ended.
         since: Timestamp,
     },
     /// Nothing is said against it.
     Valid {
-        /// When it ends, nanoseconds since 1970-01-01 UTC.
+        /// When it ends.
         until: Timestamp,
     },
 }
@@ -93,6 +91,16 @@ impl TokenState {
             Some(until) => Self::Valid { until },
             // the file is gone, the token it held lives on
             None => Self::Valid { until: token_lives_until(now) },
+        }
+    }
+
+    /// Its word in a status.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+            Self::Expired { .. } => "expired",
+            Self::Valid { .. } => "valid",
         }
     }
 
