@@ -3,6 +3,29 @@
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 
+/// An end with an exit code of its own, which scripts ask for.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    /// 3 and above: 1 and 2 have their meanings.
+    pub(crate) code: u8,
+    words: String,
+}
+
+impl Exit {
+    /// As an error that `main` turns into the code.
+    pub(crate) fn with(code: u8, words: String) -> anyhow::Error {
+        anyhow::Error::new(Self { code, words })
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Exit {}
+
 /// Writes a line of text.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -61,6 +61,16 @@ pub struct Kite {
     pub api_keys: Vec<Secret>,
     /// One file per key with its access token of the day, read again whenever it changes.
     pub access_token_files: Vec<PathBuf>,
+    /// API secrets for `login`, one per key, or none.
+    pub api_secrets: Vec<Secret>,
+    /// Files with them, one per key, or none.
+    pub api_secret_files: Vec<PathBuf>,
+    /// Where a browser logs in.
+    pub login_url: String,
+    /// Where the browser is sent afterwards: the address that is registered with Kite.
+    pub redirect_url: String,
+    /// A program that logs in by itself, and its arguments; empty for none.
+    pub login_command: Vec<String>,
     /// What to subscribe to, apart from `[[universe]]`; its entries are the first rules of [`Config::universe`].
     pub subscribe: Vec<Selection>,
     /// What happens when the rules mean more than the keys carry.
@@ -316,6 +326,16 @@ impl Kite {
             api_url: url(reader, "kite.api_url", "https://api.kite.trade", &["http", "https"]),
             api_keys: reader.list("kite.api_keys", &[]).into_iter().map(Secret::new).collect(),
             access_token_files: reader.paths("kite.access_token_files"),
+            api_secrets: reader.list("kite.api_secrets", &[]).into_iter().map(Secret::new).collect(),
+            api_secret_files: reader.paths("kite.api_secret_files"),
+            login_url: url(
+                reader,
+                "kite.login_url",
+                "https://kite.zerodha.com/connect/login",
+                &["http", "https"],
+            ),
+            redirect_url: url(reader, "kite.redirect_url", "http://127.0.0.1:8723/", &["http", "https"]),
+            login_command: reader.list("kite.login_command", &[]),
             subscribe: reader.parsed_list("kite.subscribe", &["all"]),
             on_excess: reader.parsed("kite.on_excess", "drop_lowest"),
             mode: reader.parsed("kite.mode", "full"),
@@ -332,6 +352,17 @@ impl Kite {
             );
             let origin = reader.origin("kite.access_token_files");
             reader.fault("kite.access_token_files", origin, problem);
+        }
+        for (key, count) in [
+            ("kite.api_secrets", kite.api_secrets.len()),
+            ("kite.api_secret_files", kite.api_secret_files.len()),
+        ] {
+            if count != 0 && count != kite.api_keys.len() {
+                let origin = reader.origin(key);
+                let problem =
+                    format!("{count} for {} API keys: give one per key, or none", kite.api_keys.len());
+                reader.fault(key, origin, problem);
+            }
         }
         kite
     }

@@ -1,6 +1,7 @@
 //! `tickhouse record`: sockets to journal to Redis streams.
 
 mod following;
+mod tokens;
 
 use crate::arguments::Common;
 use crate::process::Presence;
@@ -265,6 +266,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     let follower = Follower::new(config, start, &shards, &handles, (open, frames), view.clone());
     let follower = tokio::spawn(follower.run());
     let report = report(config, &recorder, view);
+    let (watching, report) = tokens::watch(config, &keys, report);
     let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
     let presence =
         Presence::announce(&config.data_dir, "record", listen, "--http-port", None, report).await?;
@@ -284,6 +286,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     }
     follower.abort();
     drop(presence);
+    watching.abort();
     recorder.stop().await;
     tracing::info!("stopped");
     Ok(())
