@@ -172,7 +172,7 @@ impl<'a> Binder<'a> {
                 match text.and_then(|text| read_members(&text).map_err(|error| error.to_string())) {
                     Ok(symbols) => self.members(&symbols, rule),
                     Err(error) => {
-                        self.fault(format!("{}: {error}", path.display()));
+                        self.fault(&format!("{}: {error}", path.display()));
                         Vec::new()
                     }
                 }
@@ -180,7 +180,7 @@ impl<'a> Binder<'a> {
             Choice::Pattern(pattern) => match RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build() {
                 Ok(pattern) => self.matching(&pattern, rule),
                 Err(error) => {
-                    self.fault(format!("`{pattern}` is no pattern: {error}"));
+                    self.fault(&format!("`{pattern}` is no pattern: {error}"));
                     Vec::new()
                 }
             },
@@ -197,7 +197,7 @@ impl<'a> Binder<'a> {
         if tokens.is_empty()
             && !self.faults.iter().any(|fault| fault.starts_with(&format!("{}: ", self.rule)))
         {
-            self.notice("selects no instrument of this day".to_owned());
+            self.notice("selects no instrument of this day");
         }
         Part::Fixed(tokens)
     }
@@ -220,7 +220,7 @@ impl<'a> Binder<'a> {
             .map(|found| (found.token, mode))
             .collect();
         if within.is_empty() {
-            self.notice(format!("{entry} is not listed on this day"));
+            self.notice(&format!("{entry} is not listed on this day"));
         }
         within
     }
@@ -241,7 +241,7 @@ impl<'a> Binder<'a> {
         }
         if !missing.is_empty() {
             let first = missing[..missing.len().min(NAMED)].join(", ");
-            self.notice(format!("{} of {} members are not listed: {first}", missing.len(), symbols.len()));
+            self.notice(&format!("{} of {} members are not listed: {first}", missing.len(), symbols.len()));
         }
         found
     }
@@ -295,7 +295,7 @@ impl<'a> Binder<'a> {
                 None => self.spot_of(underlying, exchange),
             };
             let Some(spot) = token else {
-                self.notice(format!(
+                self.notice(&format!(
                     "no index, share or future tells the price of {underlying}: name it with `spot`"
                 ));
                 continue;
@@ -386,17 +386,17 @@ impl<'a> Binder<'a> {
         let absent: Vec<&str> =
             wanted.iter().map(String::as_str).filter(|name| *name != "*" && !found.contains(name)).collect();
         if !absent.is_empty() {
-            self.notice(format!("there are no {what} of {} on this day", absent.join(", ")));
+            self.notice(&format!("there are no {what} of {} on this day", absent.join(", ")));
         } else if found.is_empty() {
-            self.notice(format!("there are no {what} on this day"));
+            self.notice(&format!("there are no {what} on this day"));
         }
     }
 
-    fn fault(&mut self, problem: String) {
+    fn fault(&mut self, problem: &str) {
         self.faults.push(format!("{}: {problem}", self.rule));
     }
 
-    fn notice(&mut self, text: String) {
+    fn notice(&mut self, text: &str) {
         self.notices.push(format!("{}: {text}", self.rule));
     }
 }

@@ -43,8 +43,8 @@ impl Ladder {
 
     /// Takes over where the money was on another ladder of the same expiry, so that a new master moves nothing.
     pub(crate) fn inherit(&mut self, before: &Self) {
-        let price = before.money();
-        self.at = price.and_then(|price| self.strikes.iter().position(|strike| strike.price == price));
+        let money = before.money().map(f64::to_bits);
+        self.at = self.strikes.iter().position(|strike| Some(strike.price.to_bits()) == money);
     }
 
     /// The strike at the money.
@@ -106,7 +106,11 @@ impl Chain {
     pub(crate) fn follow(&mut self, price: Option<f64>) -> bool {
         let Some(price) = price.filter(|price| price.is_finite() && *price > 0.0) else { return false };
         self.price = Some(price);
-        self.ladders.iter_mut().fold(false, |moved, ladder| ladder.follow(price) || moved)
+        let mut moved = false;
+        for ladder in &mut self.ladders {
+            moved |= ladder.follow(price);
+        }
+        moved
     }
 
     /// The windows' tokens, nearest to the money first, of these the nearest expiry.
@@ -123,6 +127,7 @@ impl Chain {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "strikes are handed through, not computed")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

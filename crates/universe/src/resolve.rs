@@ -1,6 +1,7 @@
 //! Rules, prices and capacity into the instruments that are recorded, in the order of their worth.
 
 use crate::bind::{Part, Universe};
+use crate::chain::Ladder;
 use crate::report::{AtTheMoney, RuleReport, write_rules};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl Universe {
                             underlying: chain.underlying.clone(),
                             spot: chain.spot,
                             price: chain.price,
-                            strikes: chain.ladders.iter().filter_map(|ladder| ladder.money()).collect(),
+                            strikes: chain.ladders.iter().filter_map(Ladder::money).collect(),
                         });
                     }
                     for chain in chains {

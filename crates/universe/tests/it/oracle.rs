@@ -66,7 +66,7 @@ fn configuration(definitions: &[(u16, Definition)]) -> String {
     let quoted = |names: &[usize]| {
         names.iter().map(|name| format!("'{}'", NAMES[*name])).collect::<Vec<_>>().join(", ")
     };
-    definitions
+    let tables: Vec<String> = definitions
         .iter()
         .map(|(priority, definition)| {
             let body = match definition {
@@ -80,7 +80,8 @@ fn configuration(definitions: &[(u16, Definition)]) -> String {
             };
             format!("[[universe]]\npriority = {priority}\n{body}\n")
         })
-        .collect()
+        .collect();
+    tables.concat()
 }
 
 /// Expiries of the same kind of contract on the same name that are earlier and not over.
@@ -117,7 +118,7 @@ fn distance(market: &Market, option: &Instrument, price: f64) -> usize {
     strikes.dedup();
     let gap = |place: &usize| (strikes[*place] - price).abs();
     let nearest = (0..strikes.len()).min_by(|a, b| gap(a).total_cmp(&gap(b))).unwrap();
-    strikes.iter().position(|strike| *strike == option.strike).unwrap().abs_diff(nearest)
+    strikes.iter().position(|strike| strike.to_bits() == option.strike.to_bits()).unwrap().abs_diff(nearest)
 }
 
 /// Everything that the rules mean, the most worthy first, each once.
