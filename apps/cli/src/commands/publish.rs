@@ -32,13 +32,16 @@ enum What {
     /// News items: id, source, title, content, link, published_at, symbols, sentiment, sentiment_confidence, categories
     News(News),
     /// Index values: symbol or instrument_token, timestamp, last_price, net_change, percent_change, open, high, low, close
-    Indices(Lines),
+    Indices(Indices),
 }
 
 #[derive(Debug, Args)]
 struct News {
+    /// One JSON object per line; - for standard input
+    #[arg(value_name = "FILE", required_unless_present = "poll")]
+    file: Option<PathBuf>,
     #[command(flatten)]
-    lines: Lines,
+    how: How,
     /// Follow the configured feeds (news.feeds) until ended
     #[arg(long, conflicts_with_all = ["file", "dry_run"])]
     poll: bool,
@@ -48,10 +51,16 @@ struct News {
 }
 
 #[derive(Debug, Args)]
-struct Lines {
+struct Indices {
     /// One JSON object per line; - for standard input
-    #[arg(value_name = "FILE", required_unless_present = "poll")]
-    file: Option<PathBuf>,
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+struct How {
     /// Check every line, publish none
     #[arg(long)]
     dry_run: bool,
@@ -65,9 +74,13 @@ pub(crate) fn run(common: &Common, command: &Publish) -> anyhow::Result<()> {
     setup::logs(&config, None)?;
     let runtime = setup::runtime(0)?;
     match &command.what {
-        What::News(news) if news.poll => runtime.block_on(poll(common, &config, news)),
-        What::News(news) => runtime.block_on(publish(common, &config, &news.lines, Published::News)),
-        What::Indices(lines) => runtime.block_on(publish(common, &config, lines, Published::Indices)),
+        What::News(News { file: Some(file), how, .. }) => {
+            runtime.block_on(publish(common, &config, file, how, Published::News))
+        }
+        What::News(news) => runtime.block_on(poll(common, &config, news)),
+        What::Indices(Indices { file, how }) => {
+            runtime.block_on(publish(common, &config, file, how, Published::Indices))
+        }
     }
 }
 
@@ -79,12 +92,17 @@ fn stream_of(config: &Config, kind: Published) -> anyhow::Result<String> {
     streams.first().cloned().with_context(|| format!("{key} names no stream to publish to"))
 }
 
-async fn publish(common: &Common, config: &Config, lines: &Lines, kind: Published) -> anyhow::Result<()> {
+async fn publish(
+    common: &Common,
+    config: &Config,
+    file: &Path,
+    how: &How,
+    kind: Published,
+) -> anyhow::Result<()> {
     let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
-    let Some(file) = lines.file.as_deref() else { bail!("name a file, or - for standard input") };
     let from_stdin = file == Path::new("-");
     let open = || File::open(file).with_context(|| format!("{} can't be read", file.display()));
-    let needs_digest = !from_stdin && !lines.dry_run && kind == Published::Indices;
+    let needs_digest = !from_stdin && !how.dry_run && kind == Published::Indices;
     let digest = if needs_digest {
         Some(digest_of(open()?).with_context(|| format!("{} can't be read", file.display()))?)
     } else {
@@ -93,7 +111,7 @@ async fn publish(common: &Common, config: &Config, lines: &Lines, kind: Publishe
     let options = LinesOptions {
         kind,
         stream: stream_of(config, kind)?,
-        dry_run: lines.dry_run,
+        dry_run: how.dry_run,
         digest,
         longest_stream: LONGEST_STREAM,
     };
@@ -113,18 +131,18 @@ async fn publish(common: &Common, config: &Config, lines: &Lines, kind: Publishe
         }
     };
     bar.finish_and_clear();
-    tell(&report, lines)
+    tell(&report, how)
 }
 
-fn tell(report: &LinesReport, lines: &Lines) -> anyhow::Result<()> {
+fn tell(report: &LinesReport, how: &How) -> anyhow::Result<()> {
     for bad in &report.bad_lines {
         eprintln!("line {}: {}", bad.line, bad.reason);
     }
-    if lines.json {
+    if how.json {
         output::json(report)?;
     } else {
         let (done, again) = (grouped(report.published), grouped(report.repeats));
-        let verb = if lines.dry_run { "good" } else { "published" };
+        let verb = if how.dry_run { "good" } else { "published" };
         output::line(&format!(
             "{} lines: {done} {verb}, {again} published before, {} bad",
             grouped(report.lines),
@@ -159,7 +177,7 @@ async fn poll(common: &Common, config: &Config, news: &News) -> anyhow::Result<(
     );
     let control = Control::new(redis_options(config)?)?;
     let mut poller = Poller::new(options, control, config.clock.clone())?;
-    let json = news.lines.json;
+    let json = news.how.json;
     if news.once {
         let reports = tokio::select! {
             reports = poller.poll_all() => reports?,
