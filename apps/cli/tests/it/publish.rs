@@ -15,8 +15,9 @@ impl<'a> Redis<'a> {
     }
 
     fn ask<T: redis::FromRedisValue>(&self, arguments: &[&str]) -> T {
-        let mut connection = redis::Client::open(self.1.as_str()).unwrap().get_connection().unwrap();
-        redis::cmd(arguments[0]).arg(&arguments[1..]).query(&mut connection).unwrap()
+        let client = redis::Client::open(self.1.as_str()).expect("an address");
+        let mut connection = client.get_connection().expect("Redis answers");
+        redis::cmd(arguments[0]).arg(&arguments[1..]).query(&mut connection).expect("the command is right")
     }
 }
 
