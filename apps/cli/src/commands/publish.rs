@@ -29,9 +29,9 @@ pub(crate) struct Publish {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// News items: id, source, title, content, link, published_at, symbols, sentiment, sentiment_confidence, categories
+    /// News items: title, and id, source, content, link, symbols, sentiment, … as in `docs/publish.md`
     News(News),
-    /// Index values: symbol or instrument_token, timestamp, last_price, net_change, percent_change, open, high, low, close
+    /// Index values: symbol, `last_price`, and timestamp, open, high, low, close, … as in `docs/publish.md`
     Indices(Indices),
 }
 

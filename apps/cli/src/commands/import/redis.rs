@@ -18,6 +18,7 @@ use tickhouse_stream::Control;
 
 /// Ticks and candles of another Redis: hashes, JSON, lists, sorted sets, streams.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ImportRedis {
     /// The other Redis, redis://[user@]host:port; it is only read
     #[arg(long, value_name = "URL")]
@@ -34,7 +35,7 @@ pub(crate) struct ImportRedis {
     /// The same, then follow its streams, and its hashes and texts as they change, until ended
     #[arg(long, conflicts_with_all = ["historical", "dry_run"])]
     continuous: bool,
-    /// Name of the import: its records go to <redis.stream_prefix>:import:<NAME>
+    /// Name of the import: its records go to the stream `ticks:stream:import:<NAME>`
     #[arg(long, value_name = "NAME", default_value = "redis")]
     name: String,
     /// What more fields and keys mean, as TOML; see docs/import-redis.md
