@@ -264,15 +264,14 @@ mod tests {
     ];
 
     fn finder() -> TitleSymbols {
-        let mut csv =
-            "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
-                       instrument_type,segment,exchange\n"
-                .to_owned();
-        for (number, (symbol, name, exchange)) in SHARES.iter().enumerate() {
+        let head = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
+                    instrument_type,segment,exchange\n256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE\n";
+        let row = |(number, (symbol, name, exchange)): (usize, &(&str, &str, &str))| {
             let token = (number + 1) * 256 + 1;
-            csv.push_str(&format!("{token},1,{symbol},{name},0,,0,0.05,1,EQ,{exchange},{exchange}\n"));
-        }
-        csv.push_str("256265,1001,NIFTY 50,NIFTY 50,0,,0,0,0,EQ,INDICES,NSE\n");
+            format!("{token},1,{symbol},{name},0,,0,0.05,1,EQ,{exchange},{exchange}\n")
+        };
+        let rows: Vec<String> = SHARES.iter().enumerate().map(row).collect();
+        let csv = format!("{head}{}", rows.concat());
         let mut builder = InstrumentTableBuilder::new();
         builder.read_kite_csv(csv.as_bytes()).unwrap();
         TitleSymbols::new(&builder.finish())

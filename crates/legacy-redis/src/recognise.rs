@@ -315,10 +315,11 @@ impl<'a> Recogniser<'a> {
                 return Ok(token);
             }
         }
-        if own.is_none() && symbol.is_none() {
-            if let Some(token) = context.token.as_deref().and_then(whole) {
-                return Ok(token);
-            }
+        if own.is_none()
+            && symbol.is_none()
+            && let Some(token) = context.token.as_deref().and_then(whole)
+        {
+            return Ok(token);
         }
         // its own word or its key's, never one for the other
         let key = if own.is_none() && symbol.is_none() { context.symbol.clone() } else { None };

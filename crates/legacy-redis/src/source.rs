@@ -9,9 +9,9 @@ use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value, cmd, pip
 use std::time::{Duration, Instant};
 
 const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// How long a source may be away before the import ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Elements of a key that are read with the keys beside it; of a larger one, this many at a time.
@@ -177,7 +177,7 @@ impl SourceDb {
         let mut answers = answers.into_iter();
         let shape = |kind| match kind {
             Kind::Gone | Kind::Other => Shape { kind, size: 0 },
-            _ => Shape { kind, size: integer(answers.next()) },
+            _ => Shape { kind, size: integer(answers.next().as_ref()) },
         };
         Ok(kinds.into_iter().map(shape).collect())
     }
@@ -370,9 +370,9 @@ fn pairs(value: Value) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
 }
 
-fn integer(value: Option<Value>) -> u64 {
+fn integer(value: Option<&Value>) -> u64 {
     match value {
-        Some(Value::Int(number)) => u64::try_from(number).unwrap_or(0),
+        Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
         _ => 0,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn instruments() -> InstrumentTable {
 pub(crate) async fn connect(url: &str, db: u32) -> MultiplexedConnection {
     let client = redis::Client::open(format!("{url}/{db}")).unwrap();
     let config =
-        redis::AsyncConnectionConfig::new().set_response_timeout(Some(std::time::Duration::from_secs(60)));
+        redis::AsyncConnectionConfig::new().set_response_timeout(Some(std::time::Duration::from_mins(1)));
     client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
@@ -78,17 +78,7 @@ impl Writer {
 
     fn key(&mut self, number: u64, pipes: &mut [redis::Pipeline; 3]) {
         if number % 97 == 96 {
-            self.junk += 1;
-            match number % 4 {
-                0 => pipes[0].cmd("SET").arg(format!("session:{number}")).arg("abc"),
-                1 => pipes[1].cmd("SADD").arg(format!("watch:{number}")).arg("INFY"),
-                2 => pipes[2].cmd("HSET").arg(format!("settings:{number}")).arg("theme").arg("dark"),
-                _ => pipes[0]
-                    .cmd("SET")
-                    .arg(format!("quote:NSE:NOSUCH:{number}"))
-                    .arg("{\"symbol\": \"NOSUCH\", \"last_price\": 5, \"timestamp\": 1770003000}"),
-            };
-            return;
+            return self.junk(number, pipes);
         }
         match number % 6 {
             0 => {
@@ -129,6 +119,13 @@ impl Writer {
                     ));
                 }
             }
+            kind => self.timed(kind, number, pipes),
+        }
+    }
+
+    /// Keys with a time beside the record, and candles.
+    fn timed(&mut self, kind: u64, number: u64, pipes: &mut [redis::Pipeline; 3]) {
+        match kind {
             3 => {
                 let command = pipes[2].cmd("ZADD").arg(format!("history:RELIANCE:{number}"));
                 for _ in 0..2 {
@@ -155,13 +152,11 @@ impl Writer {
                 }
             }
             _ => {
-                let mut candles = String::new();
-                for _ in 0..3 {
+                let candles = [(); 3].map(|()| {
                     let (price, seconds) = self.record(408_065, "5minute");
-                    let comma = if candles.is_empty() { "" } else { "," };
-                    candles
-                        .push_str(&format!("{comma}[\"{}+0530\", 1, 2, 0.5, {price}, 1000]", iso(seconds)));
-                }
+                    format!("[\"{}+0530\", 1, 2, 0.5, {price}, 1000]", iso(seconds))
+                });
+                let candles = candles.join(",");
                 let key = format!("ohlc:NSE:INFY:5minute:{number}");
                 pipes[1]
                     .cmd("SET")
@@ -169,6 +164,20 @@ impl Writer {
                     .arg(format!("{{\"status\": \"success\", \"data\": {{\"candles\": [{candles}]}}}}"));
             }
         }
+    }
+
+    /// Keys without a record.
+    fn junk(&mut self, number: u64, pipes: &mut [redis::Pipeline; 3]) {
+        self.junk += 1;
+        match number % 4 {
+            0 => pipes[0].cmd("SET").arg(format!("session:{number}")).arg("abc"),
+            1 => pipes[1].cmd("SADD").arg(format!("watch:{number}")).arg("INFY"),
+            2 => pipes[2].cmd("HSET").arg(format!("settings:{number}")).arg("theme").arg("dark"),
+            _ => pipes[0]
+                .cmd("SET")
+                .arg(format!("quote:NSE:NOSUCH:{number}"))
+                .arg("{\"symbol\": \"NOSUCH\", \"last_price\": 5, \"timestamp\": 1770003000}"),
+        };
     }
 
     /// Keys that are too large to be read at once.

@@ -50,7 +50,7 @@ async fn feed(State(script): State<Shared>, headers: HeaderMap) -> Response {
 }
 
 fn document(items: &[u32]) -> Vec<u8> {
-    let items: String = items
+    let items = items
         .iter()
         .rev()
         .map(|id| {
@@ -58,7 +58,8 @@ fn document(items: &[u32]) -> Vec<u8> {
                 "<item><title>Item {id}</title><guid>{id}</guid><link>http://127.0.0.1/{id}</link></item>"
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!("<rss version=\"2.0\"><channel><title>Wire</title>{items}</channel></rss>").into_bytes()
 }
 

@@ -39,7 +39,10 @@ async fn bad_lines_are_named_and_the_others_published() {
 async fn news_is_published_once_however_often_it_comes() {
     let (server, control) = redis().await;
     let lines = |range: std::ops::Range<u32>| -> String {
-        range.map(|id| format!("{{\"id\": {id}, \"source\": \"s\", \"title\": \"t{id}\"}}\n")).collect()
+        range
+            .map(|id| format!("{{\"id\": {id}, \"source\": \"s\", \"title\": \"t{id}\"}}\n"))
+            .collect::<Vec<_>>()
+            .concat()
     };
     let dry = LinesOptions { dry_run: true, ..options(Published::News) };
     assert_eq!(publish(&control, &lines(0..1_200), &dry).await.published, 1_200);
@@ -56,8 +59,10 @@ async fn news_is_published_once_however_often_it_comes() {
 #[tokio::test]
 async fn a_file_of_index_values_goes_on_where_it_was_cut_off() {
     let (server, control) = redis().await;
-    let text: String =
-        (0..20_000).map(|n| format!("{{\"symbol\": \"NIFTY\", \"last_price\": {n}}}\n")).collect();
+    let text: String = (0..20_000)
+        .map(|n| format!("{{\"symbol\": \"NIFTY\", \"last_price\": {n}}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let digest = digest_of(text.as_bytes()).unwrap();
     let options = LinesOptions { digest: Some(digest), ..options(Published::Indices) };
     for attempt in 1..8_u64 {
