@@ -55,7 +55,7 @@ enum Which {
     Bytes,
     /// 400,000 instruments into ClickHouse and memory, beside the brief's way
     Instruments,
-    /// Write a file like the brief's token_lookup_enriched.json
+    /// Write a file like the brief's `token_lookup_enriched.json`
     TokenLookup {
         /// Where
         out: PathBuf,

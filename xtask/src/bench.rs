@@ -6,7 +6,7 @@ use crate::{install, run};
 use anyhow::bail;
 
 /// In the order of the page of results. `decode` is a program of its own: see benches/decoders/Cargo.toml.
-const BENCHES: [&str; 5] = ["decode", "format", "catch-up", "live", "bytes"];
+const BENCHES: [&str; 7] = ["decode", "format", "catch-up", "live", "bytes", "instruments", "candles"];
 
 /// Runs the benchmarks whose names contain `filter`; all without one.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {

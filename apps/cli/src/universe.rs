@@ -81,6 +81,35 @@ pub(crate) async fn ask_prices(
     Ok(())
 }
 
+/// The rules of this configuration with the day's master and the prices that they need.
+pub(crate) struct Quoted {
+    pub(crate) table: InstrumentTable,
+    pub(crate) universe: Universe,
+    pub(crate) prices: Prices,
+    /// What is odd about the rules, or could not be asked.
+    pub(crate) notices: Vec<String>,
+}
+
+impl Quoted {
+    /// Asks the exchange for both, with the first key.
+    pub(crate) async fn ask(config: &Config, keys: &[Key]) -> anyhow::Result<Self> {
+        let table = master(config).await?;
+        let universe = bind(config, &table)?;
+        let mut notices = universe.notices().to_vec();
+        let spots = universe.spots();
+        let mut prices = Prices::default();
+        prices.follow(&spots);
+        if let Some(key) = keys.first().filter(|_| !spots.is_empty()) {
+            if let Err(error) = ask_prices(config, key, &table, &spots, &mut prices).await {
+                notices.push(format!("no prices of underlyings: {error:#}"));
+            }
+        } else if !spots.is_empty() {
+            notices.push("no prices of underlyings: no API key is set (kite.api_keys)".to_owned());
+        }
+        Ok(Self { table, universe, prices, notices })
+    }
+}
+
 /// Which sockets carry what was resolved; with sockets in reserve for what prices may bring.
 pub(crate) fn shards(
     resolution: &Resolution,

@@ -12,7 +12,7 @@ use crate::file::{FileCandle, Name, Pass, Sink, Stop, Survey, Walk, open};
 use crate::instruments::{Resolved, Unknown, by_token, resolve};
 use crate::json::Fault;
 use crate::ticks::{MirrorRange, TickMirror};
-use crate::write::{Candle, CandleWriter, Written, word};
+use crate::write::{Candle, CandleWriter, Tally, word};
 use crate::{Counts, HistoryError, Interval};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -168,7 +168,7 @@ async fn candles(
     let mut writer = CandleWriter::new(options.store.clone(), options.clock.clone(), options.dry_run);
     let mut done = 0;
     while let Some(batch) = batches.recv().await {
-        let Written { written, unchanged, repeated } = writer.write(&batch).await?;
+        let Tally { written, unchanged, repeated } = writer.write(&batch).await?;
         report.written += written;
         report.unchanged += unchanged;
         report.repeated += repeated;

@@ -177,14 +177,14 @@ pub async fn resolve(
             if !tokens.is_empty() {
                 let query = store.client().query(&format!("{select} instrument_token IN ?")).bind(&tokens);
                 found.add_all(query.fetch_all::<InstrumentRow>().await, |known, found| {
-                    found.by_token(known)
+                    found.by_token(known);
                 })?;
             }
             if !symbols.is_empty() {
                 let sql = format!("{select} tradingsymbol IN ? OR symbol IN ?");
                 let query = store.client().query(&sql).bind(&symbols).bind(&symbols);
                 found.add_all(query.fetch_all::<InstrumentRow>().await, |known, found| {
-                    found.by_symbol(known)
+                    found.by_symbol(known);
                 })?;
             }
         }

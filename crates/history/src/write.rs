@@ -23,7 +23,7 @@ pub(crate) struct Candle {
 
 /// What became of a batch; the three add up to its candles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Written {
+pub(crate) struct Tally {
     /// Rows inserted: new candles, and such with other values than before.
     pub(crate) written: u64,
     /// Stored before with the same values.
@@ -49,7 +49,7 @@ impl CandleWriter {
 
     /// Writes what is not there yet. While ClickHouse is away it tries again: a repeat after an insert whose answer was
     /// lost finds its rows.
-    pub(crate) async fn write(&mut self, batch: &[Candle]) -> Result<Written, HistoryError> {
+    pub(crate) async fn write(&mut self, batch: &[Candle]) -> Result<Tally, HistoryError> {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             match self.try_write(batch).await {
@@ -65,13 +65,13 @@ impl CandleWriter {
         unreachable!("the last attempt returns")
     }
 
-    async fn try_write(&mut self, batch: &[Candle]) -> Result<Written, StoreError> {
+    async fn try_write(&mut self, batch: &[Candle]) -> Result<Tally, StoreError> {
         let mut wanted: FxHashMap<(&'static str, u32, u32), &Candle> = FxHashMap::default();
         for candle in batch {
             let key = (candle.interval, candle.numbers.instrument_token, candle.numbers.at);
             wanted.insert(key, candle);
         }
-        let mut written = Written { repeated: (batch.len() - wanted.len()) as u64, ..Written::default() };
+        let mut written = Tally { repeated: (batch.len() - wanted.len()) as u64, ..Tally::default() };
         let mut intervals: Vec<&'static str> = batch.iter().map(|candle| candle.interval).collect();
         intervals.sort_unstable();
         intervals.dedup();
@@ -101,7 +101,7 @@ impl CandleWriter {
         interval: &'static str,
         batch: &[Candle],
         wanted: &mut FxHashMap<(&'static str, u32, u32), &Candle>,
-        written: &mut Written,
+        written: &mut Tally,
     ) -> Result<(), StoreError> {
         let numbers =
             || batch.iter().filter(|candle| candle.interval == interval).map(|candle| &candle.numbers);

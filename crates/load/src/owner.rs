@@ -90,17 +90,18 @@ impl<'a> Owner<'a> {
         let sealer = Sealer { shared, lease: &lease };
         let inserter = Inserter { shared, lease: &lease };
         let finisher = Finisher::new(shared, control, &stored);
-        let (collected, to_seal) = mpsc::channel(1);
-        let (sealed, to_insert) = mpsc::channel(1);
-        let (inserted, to_finish) = mpsc::channel(1);
-        let loading = async {
+        let (seal, collected) = mpsc::channel(1);
+        let (insert, recorded) = mpsc::channel(1);
+        let (finish, counted) = mpsc::channel(1);
+        // on the heap: all that the four hold between two turns is some 20 kB
+        let loading = Box::pin(async {
             tokio::try_join!(
-                reader.run(collected, stop),
-                sealer.run(to_seal, sealed),
-                inserter.run(to_insert, inserted),
-                finisher.run(to_finish),
+                reader.run(seal, stop),
+                sealer.run(collected, insert),
+                inserter.run(recorded, finish),
+                finisher.run(counted),
             )
-        };
+        });
         let result = tokio::select! {
             result = loading => result.map(drop),
             lost = keep(&lease, shared.options.lease_ttl) => Err(lost),

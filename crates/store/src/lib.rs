@@ -26,8 +26,8 @@ pub use candles::{CANDLE_COLUMNS, CandleColumns, CandleRange, MOST_LISTED, Store
 pub use client::{Store, StoreOptions};
 pub use error::StoreError;
 pub use indices::{INDEX_COLUMNS, IndexColumns, IndexRow, Month};
-pub use instruments::{InstrumentCursor, InstrumentVersion};
 pub use insert::{Deduplicate, InsertId, RowIdentity};
+pub use instruments::{InstrumentCursor, InstrumentVersion};
 pub use ledger::{
     FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
     QuarantineRow,

@@ -3,18 +3,20 @@
 use crate::arguments::Common;
 use crate::commands::migrate;
 use crate::shutdown::Shutdown;
+use crate::universe::Quoted;
 use crate::{endpoints, instruments, output, setup};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tickhouse_config::{Config, Selection};
 use tickhouse_history::{
-    Backfill, Days, Gap, Interval, MirrorRange, Pace, Pass, Request, Task, TickMirror, Wanted, concerned,
-    covered, current, gaps, instruments_by_token, least_time, plan,
+    Backfill, BackfillReport, Days, Gap, Interval, MirrorRange, Pace, Pass, Request, Task, TickMirror,
+    Wanted, concerned, covered, current, gaps, instruments_by_token, least_time, plan,
 };
-use tickhouse_model::{InstrumentKind, Timestamp};
+use tickhouse_model::{InstrumentKind, Timestamp, Token};
 use tickhouse_source::rest::Rest;
 use tickhouse_source::{AccessToken, Key, Secret};
 use tickhouse_store::Store;
@@ -27,8 +29,10 @@ const SHOWN: usize = 10;
 /// Kite's historical candles into `candles`, with open interest, at Kite's three requests a second over all processes of this
 /// data directory. What was answered before is not asked again: after a kill, run it again.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct BackfillCommand {
-    /// Whose candles: all, EXCHANGE:*, EXCHANGE:SYMBOL or a token; several with commas [default: kite.subscribe]
+    /// Whose candles: all, EXCHANGE:*, EXCHANGE:SYMBOL or a token; several with commas [default: what the rules of the
+    /// configuration mean now, as `universe show` tells]
     #[arg(
         long,
         visible_aliases = ["symbols", "tokens"],
@@ -37,7 +41,7 @@ pub(crate) struct BackfillCommand {
         conflicts_with = "all"
     )]
     universe: Vec<Selection>,
-    /// Every instrument of `token_metadata`
+    /// Every instrument of the master
     #[arg(long)]
     all: bool,
     /// minute, 3minute, 5minute, 10minute, 15minute, 30minute, 60minute, day
@@ -49,19 +53,19 @@ pub(crate) struct BackfillCommand {
     /// Last day [default: today]
     #[arg(long, value_name = "DATE", value_parser = date)]
     to: Option<u16>,
-    /// The series through expired contracts, stored as continuous_day: futures and --interval day only
+    /// The series through expired contracts, stored as `continuous_day`: futures and --interval day only
     #[arg(long, conflicts_with = "fill_gaps")]
     continuous: bool,
-    /// Ask only for the windows of `feed_gaps` between these days, and mark in `gap_fills` what was filled
+    /// Ask only for the gaps of the feed between these days, and mark what was filled
     #[arg(long)]
     fill_gaps: bool,
-    /// Write them to `tick_data` too, as candle_minute and so on
+    /// Write them among the ticks too, as candle packets
     #[arg(long, conflicts_with = "continuous")]
     ticks: bool,
     /// Only say what would be asked
     #[arg(long)]
     dry_run: bool,
-    /// Which of kite.api_keys, from 1
+    /// Which of `kite.api_keys`, from 1
     #[arg(long, value_name = "N", default_value_t = 1)]
     key: usize,
     /// REST of the exchange [default: Kite's]
@@ -100,7 +104,6 @@ async fn backfill(
 ) -> anyhow::Result<()> {
     let store = migrate::store(config)?;
     let work = work(config, &store, command).await?;
-    let requests = work.tasks.len();
     if command.dry_run {
         return say_plan(command, &work);
     }
@@ -111,28 +114,7 @@ async fn backfill(
         shutdown.requested().await;
         stop.stop();
     });
-    let key = key(config, command.key)?;
-    let run_dir = endpoints::run_dir(&config.data_dir);
-    let backfill = Backfill {
-        rest: Rest::new(&config.kite.api_url)?,
-        pace: Pace::new(&run_dir, key.api_key()),
-        key,
-        store: store.clone(),
-        clock: config.clock.clone(),
-    };
-    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} requests, {msg} candles, {eta} left");
-    let bar =
-        ProgressBar::new(requests as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let candles = std::cell::Cell::new(0);
-    let report = backfill
-        .run(work.tasks, &work.gaps, &pass, |count| {
-            candles.set(candles.get() + count);
-            bar.set_message(output::grouped(candles.get()));
-            bar.inc(1);
-        })
-        .await;
-    bar.finish_and_clear();
-    let report = report?;
+    let report = ask(config, &store, command, work.tasks, &work.gaps, &pass).await?;
     let mut ticks_written = None;
     if command.ticks {
         let range = MirrorRange {
@@ -145,35 +127,75 @@ async fn backfill(
             clock: config.clock.clone(),
             calendar: instruments::calendar(config)?,
             batch_rows: 100_000,
-            lock: run_dir.join("candles.lock"),
+            lock: endpoints::run_dir(&config.data_dir).join("candles.lock"),
         };
         ticks_written = Some(mirror.run(&range, &pass, |_| {}).await?.written);
     }
-    if command.json {
-        let mut object = serde_json::to_value(&report)?;
-        object["ticks_written"] = json!(ticks_written);
-        output::json(&object)?;
-    } else {
-        let grouped = output::grouped;
-        output::line(&format!(
-            "{} requests, {} repeated, {} failed: {} candles, {} written, {} were there",
-            grouped(report.requests),
-            grouped(report.retries),
-            grouped(report.failed),
-            grouped(report.candles),
-            grouped(report.written),
-            grouped(report.unchanged)
-        ))?;
-        if let Some(rows) = ticks_written {
-            output::line(&format!("{} rows written to tick_data", grouped(rows)))?;
-        }
-        for failure in report.failures.iter().take(SHOWN) {
-            output::line(&format!("failed: {failure}"))?;
-        }
-    }
+    tell(command, &report, ticks_written)?;
     if report.failed > 0 {
         bail!("{} requests failed: run this again, it asks for those only", report.failed);
     }
+    Ok(())
+}
+
+/// Asks Kite, showing how far it is.
+async fn ask(
+    config: &Config,
+    store: &Store,
+    command: &BackfillCommand,
+    tasks: Vec<Task>,
+    gaps: &[Gap],
+    pass: &Pass,
+) -> anyhow::Result<BackfillReport> {
+    let key = key(config, command.key)?;
+    let run_dir = endpoints::run_dir(&config.data_dir);
+    let backfill = Backfill {
+        rest: Rest::new(&config.kite.api_url)?,
+        pace: Pace::new(&run_dir, key.api_key()),
+        key,
+        store: store.clone(),
+        clock: config.clock.clone(),
+    };
+    let requests = tasks.len();
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} requests, {msg} candles, {eta} left");
+    let bar =
+        ProgressBar::new(requests as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let candles = std::cell::Cell::new(0);
+    let report = backfill
+        .run(tasks, gaps, pass, |count| {
+            candles.set(candles.get() + count);
+            bar.set_message(output::grouped(candles.get()));
+            bar.inc(1);
+        })
+        .await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn tell(
+    command: &BackfillCommand,
+    report: &BackfillReport,
+    ticks_written: Option<u64>,
+) -> anyhow::Result<()> {
+    if command.json {
+        let mut object = serde_json::to_value(report)?;
+        object["ticks_written"] = json!(ticks_written);
+        return output::json(&object);
+    }
+    let grouped = output::grouped;
+    output::line(&format!(
+        "{} requests, {} repeated, {} failed: {} candles, {} written, {} were there",
+        grouped(report.requests),
+        grouped(report.retries),
+        grouped(report.failed),
+        grouped(report.candles),
+        grouped(report.written),
+        grouped(report.unchanged)
+    ))?;
+    if let Some(rows) = ticks_written {
+        output::line(&format!("{} rows written to tick_data", grouped(rows)))?;
+    }
+    report.failures.iter().take(SHOWN).try_for_each(|failure| output::line(&format!("failed: {failure}")))?;
     Ok(())
 }
 
@@ -187,22 +209,17 @@ async fn work(config: &Config, store: &Store, command: &BackfillCommand) -> anyh
     if command.continuous && command.interval != Interval::Day {
         bail!("--continuous goes with --interval day only");
     }
-    let all = [Selection { chosen: tickhouse_config::Chosen::All, mode: None }];
-    let chosen: &[Selection] = match (command.all, command.universe.is_empty()) {
-        (true, _) => &all,
-        (false, false) => &command.universe,
-        (false, true) => &config.kite.subscribe,
-    };
-    let mut instruments = current(store, |token, exchange, symbol| {
-        chosen.iter().any(|selection| selection.matches(token, exchange, symbol))
+    let ruled = if command.all || !command.universe.is_empty() { None } else { Some(ruled(config).await?) };
+    let mut instruments = current(store, |token, exchange, symbol| match &ruled {
+        Some(tokens) => tokens.contains(&token),
+        None => command.all || command.universe.iter().any(|one| one.matches(token, exchange, symbol)),
     })
     .await?;
     if command.continuous {
         instruments.retain(|known| known.instrument.instrument_type == InstrumentKind::Future);
     }
     if instruments.is_empty() {
-        let names: Vec<String> = chosen.iter().map(ToString::to_string).collect();
-        bail!("{} means no instrument of token_metadata", names.join(","));
+        bail!("none of these instruments is in token_metadata: see `tickhouse instruments search`");
     }
     let wanted = Wanted { instruments, interval: command.interval, continuous: command.continuous };
     let midnight = |day: u16| Timestamp::from_millis((i64::from(day) * 86_400 - 19_800) * 1_000);
@@ -216,6 +233,17 @@ async fn work(config: &Config, store: &Store, command: &BackfillCommand) -> anyh
         (Vec::new(), plan(&wanted, days, &covered).into_iter().map(task).collect())
     };
     Ok(Work { wanted, tasks, gaps, times })
+}
+
+/// What the rules of `[[universe]]` and `kite.subscribe` mean now, whether or not sockets carry all of it.
+async fn ruled(config: &Config) -> anyhow::Result<BTreeSet<Token>> {
+    let Quoted { mut universe, prices, notices, .. } =
+        Quoted::ask(config, &crate::universe::keys(config)).await?;
+    for notice in notices {
+        tracing::warn!(notice, "a rule of the universe");
+    }
+    let resolution = universe.resolve(|token| prices.get(token), usize::MAX);
+    Ok(resolution.wanted.iter().map(|one| one.token).collect())
 }
 
 fn say_plan(command: &BackfillCommand, work: &Work) -> anyhow::Result<()> {

@@ -41,7 +41,7 @@ enum Which {
         #[command(flatten)]
         how: How,
     },
-    /// Load a file: Kite's CSV (a whole master of its exchanges), or token_lookup_enriched.json (which only adds); gzipped or plain
+    /// Load a file: Kite's CSV (a whole master of its exchanges), or a `token_lookup_enriched.json` (which only adds); gzipped or plain
     Load {
         /// The file
         file: PathBuf,

@@ -25,11 +25,11 @@ const LOG_IN: u8 = 3;
 
 /// A day's access token: opens Kite's login page, catches the redirect, and stores the token where the recorder finds it.
 ///
-/// A running recorder goes on with the new token by itself. Exit codes of --check: 0 the token is valid, 3 log in,
+/// A running recorder goes on with the new token by itself. Exit codes of `--check`: 0 the token is valid, 3 log in,
 /// 1 it can't be told (Kite does not answer), 2 wrong usage.
 #[derive(Debug, Args)]
 pub(crate) struct Login {
-    /// Which of kite.api_keys, from 1
+    /// Which of `kite.api_keys`, from 1
     #[arg(long, value_name = "N", default_value_t = 1)]
     key: usize,
     /// Print the address instead of opening a browser

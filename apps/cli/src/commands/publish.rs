@@ -15,7 +15,7 @@ use tickhouse_config::Config;
 use tickhouse_news::{
     FeedReport, LinesOptions, LinesReport, Poller, PollerOptions, Published, digest_of, publish_lines,
 };
-use tickhouse_stream::Control;
+use tickhouse_stream::{Control, RedisOptions};
 
 /// Entries of a stream beyond which a file waits for the loader.
 const LONGEST_STREAM: u64 = 200_000;
@@ -164,19 +164,23 @@ fn spinner() -> ProgressBar {
     bar
 }
 
-async fn poll(common: &Common, config: &Config, news: &News) -> anyhow::Result<()> {
-    let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
-    if config.news.feeds.is_empty() {
-        bail!("no feeds are configured: set news.feeds = [\"https://…\"]");
-    }
+/// What looks at the feeds of this configuration.
+pub(crate) fn poller(config: &Config, redis: RedisOptions) -> anyhow::Result<Poller> {
     let options = PollerOptions::new(
         config.news.feeds.clone(),
         config.news.poll_every,
         stream_of(config, Published::News)?,
         config.data_dir.join("news"),
     );
-    let control = Control::new(redis_options(config)?)?;
-    let mut poller = Poller::new(options, control, config.clock.clone())?;
+    Ok(Poller::new(options, Control::new(redis)?, config.clock.clone())?)
+}
+
+async fn poll(common: &Common, config: &Config, news: &News) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
+    if config.news.feeds.is_empty() {
+        bail!("no feeds are configured: set news.feeds = [\"https://…\"]");
+    }
+    let mut poller = poller(config, redis_options(config)?)?;
     let json = news.how.json;
     if news.once {
         let reports = tokio::select! {

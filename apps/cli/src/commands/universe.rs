@@ -1,7 +1,7 @@
 //! `tickhouse universe`: what the rules mean today, what that changes, whether it fits.
 
 use crate::arguments::Common;
-use crate::universe::{self, Subscribed};
+use crate::universe::{self, Quoted, Subscribed};
 use crate::{output, setup};
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -11,7 +11,7 @@ use tickhouse_config::{Config, OnExcess};
 use tickhouse_enrich::InstrumentTable;
 use tickhouse_model::Token;
 use tickhouse_source::{Key, ShardLimits};
-use tickhouse_universe::{Prices, Resolution, Universe};
+use tickhouse_universe::{Resolution, Universe};
 
 /// How many instruments a difference names on the screen.
 const NAMED: usize = 20;
@@ -65,20 +65,8 @@ struct Now<'a> {
 
 impl<'a> Now<'a> {
     async fn resolve(config: &'a Config) -> anyhow::Result<Self> {
-        let table = universe::master(config).await?;
-        let mut universe = universe::bind(config, &table)?;
-        let mut notices = universe.notices().to_vec();
         let keys = universe::keys(config);
-        let spots = universe.spots();
-        let mut prices = Prices::default();
-        prices.follow(&spots);
-        if let Some(key) = keys.first().filter(|_| !spots.is_empty()) {
-            if let Err(error) = universe::ask_prices(config, key, &table, &spots, &mut prices).await {
-                notices.push(format!("no prices of underlyings: {error:#}"));
-            }
-        } else if !spots.is_empty() {
-            notices.push("no prices of underlyings: no API key is set (kite.api_keys)".to_owned());
-        }
+        let Quoted { table, mut universe, prices, notices } = Quoted::ask(config, &keys).await?;
         let settings = &config.kite;
         let limits =
             ShardLimits { per_socket: settings.tokens_per_socket, sockets_per_key: settings.sockets_per_key };

@@ -12,11 +12,13 @@ use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tickhouse_config::{Backend, Config};
+use tickhouse_news::FeedReport;
+use tickhouse_stream::RedisOptions;
 
 /// How often the state of the processes is noted for the status page.
 const NOTE_EVERY: Duration = Duration::from_millis(500);
 
-/// The whole system: embedded or external ClickHouse and Redis, recorder, loader.
+/// The whole system: embedded or external ClickHouse and Redis, recorder, loader; pushes and news feeds where configured.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// WebSocket of the exchange [default: Kite's]
@@ -110,6 +112,9 @@ async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
         }
     };
     announce(config, &system, &presence)?;
+    if !config.news.feeds.is_empty() {
+        tokio::spawn(poll_feeds(config.clone(), system.services.redis_url.clone()));
+    }
     while !shutdown.is_requested() {
         *processes.lock().unwrap_or_else(PoisonError::into_inner) = system.processes();
         tokio::time::timeout(NOTE_EVERY, shutdown.requested()).await.ok();
@@ -135,6 +140,22 @@ async fn prepare(config: &Config, services: &Services) -> anyhow::Result<()> {
     }
     tokio::spawn(instruments::sync_daily(config.clone(), store));
     Ok(())
+}
+
+/// Looks at the configured feeds for ever. What it publishes, it publishes once: it may end at any moment.
+async fn poll_feeds(config: Config, redis_url: String) {
+    let polled = async {
+        let redis = RedisOptions { url: redis_url, ..commands::load::redis_options(&config)? };
+        let note = |report: &FeedReport| match &report.error {
+            None if report.published == 0 => {}
+            None => tracing::info!(feed = report.feed, published = report.published, "news"),
+            Some(error) => tracing::warn!(feed = report.feed, error, "a feed can't be read"),
+        };
+        anyhow::Ok(commands::publish::poller(&config, redis)?.run(note).await?)
+    };
+    if let Err(error) = polled.await {
+        tracing::error!(error = format!("{error:#}"), "feeds are no longer looked at");
+    }
 }
 
 /// The configuration in which the ClickHouse that runs is an external one.

@@ -148,6 +148,8 @@ fn from_login_to_bars() {
         "--to",
         &today,
     ];
+    let rules = json(&parts, &["backfill", "--interval", "60minute", "--from", &monday, "--dry-run"]);
+    assert_eq!(rules["instruments"], wanted, "without a list, what the rules mean: {rules}");
     json(&parts, &backfill);
     let candles =
         parts.sql("SELECT count(), countIf(high >= low AND open > 0), any(symbol) FROM candles FINAL");

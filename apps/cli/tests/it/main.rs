@@ -1,10 +1,11 @@
 //! The built program, as a user runs it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod account;
 mod commands;
 mod instruments;
-mod publish;
 mod parts;
+mod publish;
 mod push;
 mod services;
 mod universe;

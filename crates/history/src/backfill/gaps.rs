@@ -3,7 +3,7 @@
 use super::{Request, Task, Wanted};
 use crate::{HistoryError, Interval};
 use clickhouse::Row;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,9 +166,6 @@ pub(super) async fn note(
 
 /// How many windows concern an instrument at all: for a report.
 pub fn concerned(gaps: &[Gap], tasks: &[Task]) -> usize {
-    let mut seen: FxHashMap<usize, ()> = FxHashMap::default();
-    tasks.iter().flat_map(|task| &task.fills).filter(|number| **number < gaps.len()).for_each(|number| {
-        seen.insert(*number, ());
-    });
-    seen.len()
+    let filled = tasks.iter().flat_map(|task| &task.fills).filter(|number| **number < gaps.len());
+    filled.collect::<FxHashSet<_>>().len()
 }

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(one.change(now, take).await.unwrap(), now);
         assert_eq!(other.change(now, take).await.unwrap(), now.plus(APART));
         assert_eq!(one.change(now, take).await.unwrap(), now.plus(2 * APART));
-        let later = now.plus(Duration::from_secs(60));
+        let later = now.plus(Duration::from_mins(1));
         assert_eq!(one.change(later, take).await.unwrap(), later, "slots are not saved up");
 
         one.push_back(&Clock::manual(later), Duration::from_secs(2)).await.unwrap();

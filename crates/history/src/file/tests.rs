@@ -9,7 +9,7 @@ type Row = (String, Interval, String, f64, u64, u64);
 #[derive(Default)]
 struct Rows {
     names: Vec<Name>,
-    rows: Vec<Row>,
+    stored: Vec<Row>,
     faults: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ impl Sink for Rows {
     }
 
     fn candle(&mut self, candle: FileCandle) -> bool {
-        self.rows.push((
+        self.stored.push((
             self.names[candle.name as usize].to_string(),
             candle.interval,
             candle.timestamp.to_string()[..16].to_owned(),
@@ -53,7 +53,7 @@ fn read(
     let mut rows = Rows::default();
     if let Ok(survey) = &survey {
         let _ended = Walk::new(text.as_bytes(), &mut rows, survey.walk_options()).run();
-        assert_eq!(survey.counts.candles, rows.rows.len() as u64);
+        assert_eq!(survey.counts.candles, rows.stored.len() as u64);
         assert_eq!(survey.counts.faults, rows.faults.len() as u64);
     }
     (survey, rows)
@@ -114,11 +114,11 @@ fn forms() {
     ] {
         let (survey, rows) = read(&text, minute, None);
         assert_eq!(rows.faults, [""; 0], "{text}");
-        assert_eq!(rows.rows, [row(name, A_TIME, 2.0, 10, open_interest)], "{text}");
+        assert_eq!(rows.stored, [row(name, A_TIME, 2.0, 10, open_interest)], "{text}");
         assert_eq!(survey.unwrap().intervals, [Interval::Minute]);
     }
     let kite = format!(r#"{{"status": "success", "data": {{"candles": [{A}]}}}}"#);
-    assert_eq!(read(&kite, minute, Some("NSE:INFY")).1.rows, [row("NSE:INFY", A_TIME, 2.0, 10, 0)]);
+    assert_eq!(read(&kite, minute, Some("NSE:INFY")).1.stored, [row("NSE:INFY", A_TIME, 2.0, 10, 0)]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_stands_behind_the_candles_counts_too() {
         r#"[{{"candles": [{A}], "symbol": "X", "interval": "day"}}, {{"candles": [{A}], "symbol": "Y"}}]"#
     );
     let (_, rows) = read(&text, Some(Interval::Minute), None);
-    let names: Vec<_> = rows.rows.iter().map(|row| (row.0.as_str(), row.1)).collect();
+    let names: Vec<_> = rows.stored.iter().map(|row| (row.0.as_str(), row.1)).collect();
     assert_eq!(names, [("X", Interval::Day), ("Y", Interval::Minute)]);
 }
 
@@ -165,11 +165,11 @@ fn what_is_not_read_is_told_with_its_place() {
             r#"{"date": "2026-11-19", "open": 1-, "high": 3}"#,
             "$.X[1].open (line 2, byte 87): `1-` is no number",
         ),
-        (r#"garbage 5"#, "$.X[1] (line 2, byte 56): a value between candles"),
+        ("garbage 5", "$.X[1] (line 2, byte 56): a value between candles"),
     ] {
         let text = format!("{{\"X\": [{A},\n {candle},\n {A}], \"Y\": [{A}]}}");
         let (survey, rows) = read(&text, Some(Interval::Minute), None);
-        let kept: Vec<_> = rows.rows.iter().map(|row| row.0.as_str()).collect();
+        let kept: Vec<_> = rows.stored.iter().map(|row| row.0.as_str()).collect();
         assert_eq!(kept, ["X", "X", "Y"], "{candle} {:?}", rows.faults);
         assert_eq!(rows.faults, [problem], "{candle}");
         assert_eq!(survey.unwrap().counts.unread_bytes, 0);
@@ -187,7 +187,7 @@ fn what_can_belong_to_anybody_is_not_read() {
         format!(r#"{{"X": [{A}], "Y": [["2026-"#),
     ] {
         let (survey, rows) = read(&text, minute, None);
-        assert_eq!(rows.rows, [row("X", A_TIME, 2.0, 10, 0)], "{text}");
+        assert_eq!(rows.stored, [row("X", A_TIME, 2.0, 10, 0)], "{text}");
         let counts = survey.unwrap().counts;
         assert!(counts.faults >= 1 && counts.unread_bytes < text.len() as u64, "{text}: {counts:?}");
     }
@@ -206,7 +206,7 @@ fn a_minute_without_a_trade_is_no_fault() {
     let text = format!(r#"{{"X": [["2026-11-19",NaN,null,NaN,None,0], {A}]}}"#);
     let (survey, rows) = read(&text, Some(Interval::Minute), None);
     let counts = survey.unwrap().counts;
-    assert_eq!((counts.empty, counts.candles, counts.faults, rows.rows.len()), (1, 1, 0, 1));
+    assert_eq!((counts.empty, counts.candles, counts.faults, rows.stored.len()), (1, 1, 0, 1));
 }
 
 proptest! {
@@ -234,7 +234,7 @@ proptest! {
         };
         let _ended = Walk::new(&*text, &mut rows, options).run();
         // volume tells the name; one candle or one name may be what the byte changed
-        let strange = rows.rows.iter().filter(|row| row.0 != row.4.to_string()).count();
+        let strange = rows.stored.iter().filter(|row| row.0 != row.4.to_string()).count();
         prop_assert!(strange <= 1 || strange == 20, "{strange} candles under another name: {:?}", rows.faults);
     }
 }

@@ -278,16 +278,15 @@ impl<'a, R: Read, S: Sink> Walk<'a, R, S> {
                 return Err(JsonError::Broken(self.reader.fault(problem)));
             }
             let place = self.reader.mark();
-            let problem = match places.next() {
-                Some(field) => match fields.set(*field, self.reader.scalar()?) {
+            let problem = if let Some(field) = places.next() {
+                match fields.set(*field, self.reader.scalar()?) {
                     Ok(()) if self.reader.next_element()? => continue,
                     Ok(()) => return self.finish(&fields, context),
                     Err(problem) => problem,
-                },
-                None => {
-                    self.reader.skip()?;
-                    "a candle has a time, four prices, a volume and perhaps open interest, no more".to_owned()
                 }
+            } else {
+                self.reader.skip()?;
+                "a candle has a time, four prices, a volume and perhaps open interest, no more".to_owned()
             };
             let fault = self.reader.fault_at(place, problem);
             self.tell_fault(fault)?;
@@ -398,16 +397,15 @@ impl<'a, R: Read, S: Sink> Walk<'a, R, S> {
     fn candle(&mut self, context: &Context, values: Values) -> Result<bool, &'static str> {
         let interval = context.interval.ok_or("a candle of no interval: say it with --interval")?;
         let known = self.last.as_ref().filter(|(last, _)| last == context).map(|(_, name)| *name);
-        let name = match known {
-            Some(name) => name,
-            None => {
-                let name = context.name().ok_or(
-                    "a candle of no instrument: nothing around it is a token or a symbol (say it with --instrument)",
-                )?;
-                let number = self.sink.name(&name);
-                self.last = Some((context.clone(), number));
-                number
-            }
+        let name = if let Some(name) = known {
+            name
+        } else {
+            let name = context.name().ok_or(
+                "a candle of no instrument: nothing around it is a token or a symbol (say it with --instrument)",
+            )?;
+            let number = self.sink.name(&name);
+            self.last = Some((context.clone(), number));
+            number
         };
         let (timestamp, [open, high, low, close], [volume, open_interest]) = values;
         Ok(self.sink.candle(FileCandle {

@@ -7,10 +7,7 @@ struct Dripping<'a>(&'a [u8]);
 
 impl Read for Dripping<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let (first, rest) = match self.0.split_first() {
-            Some(split) => split,
-            None => return Ok(0),
-        };
+        let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
         buffer[0] = *first;
         self.0 = rest;
         Ok(1)

@@ -131,7 +131,7 @@ pub async fn watch_tokens(keys: Vec<(Key, PathBuf)>, clock: Clock) {
                 let file = file.display();
                 match state {
                     TokenState::Missing => {
-                        tracing::warn!(key = number, %file, "no access token: run `tickhouse login`")
+                        tracing::warn!(key = number, %file, "no access token: run `tickhouse login`");
                     }
                     TokenState::Refused => {
                         tracing::warn!(key = number, %file, "kite refused the access token: run `tickhouse login`");

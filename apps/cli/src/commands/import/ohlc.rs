@@ -26,6 +26,7 @@ const SHOWN: usize = 10;
 /// Historical candles from a JSON file into `candles` and `tick_data`. The file is checked whole before anything is written;
 /// running it again writes nothing twice. docs/candles.md shows the forms that are read.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Ohlc {
     /// JSON file
     #[arg(long, value_name = "FILE")]

@@ -20,7 +20,7 @@ use tickhouse_stream::Control;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ImportRedis {
-    /// The other Redis, redis://[user@]host:port; it is only read
+    /// The other Redis, `redis://[user@]host:port`; it is only read
     #[arg(long, value_name = "URL")]
     url: String,
     /// File with its password
