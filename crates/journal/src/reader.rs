@@ -122,7 +122,8 @@ impl JournalReader {
     ) -> Result<usize, JournalError> {
         let before = out.len();
         let mut bytes = 0;
-        while bytes < max_bytes && (end.is_none() || self.after < end) {
+        // sessions and sequences begin at 1, so what was not begun is before any end
+        while bytes < max_bytes && end.is_none_or(|end| self.after.unwrap_or_default() < end) {
             if self.current.is_none() && !self.advance()? {
                 break;
             }
