@@ -186,6 +186,11 @@ impl Batch {
         self.date.is_none_or(|date| date == received_at.ist().days_since_epoch)
     }
 
+    /// Whether entries of this epoch of a stream may join: a seal names one range, hence one epoch, of each origin.
+    pub(crate) fn admits_epoch(&self, stream: &Stream, epoch: u32) -> bool {
+        self.sources.get(&stream.origin()).is_none_or(|source| source.epoch == epoch)
+    }
+
     /// Whether it must be sealed now, whatever its age.
     pub(crate) fn is_full(&self, rows_max: usize) -> bool {
         self.rows() >= rows_max

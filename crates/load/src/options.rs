@@ -32,7 +32,7 @@ impl Default for LoaderOptions {
         Self {
             redis: RedisOptions::default(),
             name: "loader".to_owned(),
-            batch_rows: 50_000,
+            batch_rows: 100_000,
             batch_time: Duration::from_secs(1),
             lease_ttl: Duration::from_secs(10),
             trim_grace: Duration::from_secs(10),

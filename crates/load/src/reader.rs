@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait for entries, so that a stop is noticed.
 const BLOCK: Duration = Duration::from_millis(100);
-/// A read of fewer entries means that the streams are nearly empty; asking at once would fetch each entry as it comes, at a
+/// A read of fewer entries and bytes means that the streams are nearly empty; asking at once would fetch each entry as it comes, at a
 /// round trip each. A batch is collected for much longer than [`GATHER`] anyway.
 const FEW: usize = 512;
 const GATHER: Duration = Duration::from_millis(20);
@@ -80,15 +80,16 @@ impl<'a> Reader<'a> {
             if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
                 self.look().await?;
             }
-            let mut entries = 0;
+            let (mut entries, mut bytes) = (0, 0);
             for found in self.read().await? {
                 entries += found.entries.len();
+                bytes += found.entries.iter().map(|entry| entry.value.len()).sum::<usize>();
                 self.take(&found, &sealed).await?;
             }
             let age = self.batch.first_at().map_or(Duration::ZERO, |at| at.elapsed());
             if age >= self.shared.options.batch_time {
                 self.hand_over(&sealed).await?;
-            } else if entries < FEW {
+            } else if entries < FEW && bytes < READ_BYTES / 8 {
                 tokio::time::sleep(GATHER).await;
             }
         }

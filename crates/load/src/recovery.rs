@@ -56,16 +56,25 @@ async fn recover(
         shared.store.record_stored(seal, shared.clock.now()).await?;
         return Ok(());
     }
-    let Some(entries) = entries_of(shared, control, seal).await? else {
-        return declare_lost(shared, seal).await;
-    };
+    let mut entries = Vec::with_capacity(seal.ranges.len());
+    let mut lost = Vec::new();
+    for range in &seal.ranges {
+        let stream = stream_of(control, &range.origin);
+        let found = wait_for_range(shared, control, &stream, range, batch_id).await?;
+        let missing = range.entries.saturating_sub(found.len() as u32);
+        if missing > 0 {
+            lost.push((range, missing));
+        }
+        entries.push((stream, range.epoch, found));
+    }
     let batch = rebuild(shared, seal, &entries, marks, FxHashSet::default());
-    let partial = settle::store_ambiguous(&shared.store, &batch, &shared.counters).await?;
+    let partial = settle::store_ambiguous(&shared.store, &batch, seal, &shared.counters).await?;
     if !partial.is_empty() {
         let stored = stored_in(shared, batch_id, &partial).await?;
         let rest = rebuild(shared, seal, &entries, marks, stored);
         settle::store_rest(&shared.store, &rest, &partial, batch_id).await?;
     }
+    declare_lost(shared, seal, &lost).await?;
     shared.store.repair_batch(batch_id, &seal.partitions).await?;
     shared.store.record_stored(seal, shared.clock.now()).await?;
     batch.note_queryable(&shared.counters, shared.clock.now());
@@ -86,8 +95,12 @@ async fn record_void(shared: &Shared, seal: &Seal) -> Result<(), LoadError> {
 async fn is_whole(shared: &Shared, seal: &Seal) -> Result<bool, LoadError> {
     let batch_id = seal.batch_id();
     let counts = shared.store.count_ticks(batch_id, &seal.partitions).await?;
-    let ticks =
-        seal.partitions.iter().all(|(at, rows)| counts.get(at).copied().unwrap_or(0) >= u64::from(*rows));
+    let mut ticks = true;
+    for (at, rows) in &seal.partitions {
+        let found = counts.get(at).copied().unwrap_or(0);
+        settle::alarm("tick_data", batch_id, found, (*rows).into(), &shared.counters);
+        ticks &= found >= u64::from(*rows);
+    }
     if seal.indices > 0 && shared.store.count_index_values(batch_id, None).await? < u64::from(seal.indices) {
         return Ok(false);
     }
@@ -117,23 +130,6 @@ async fn stored_in(
     Ok(stored)
 }
 
-/// The entries of a seal, per range. `None` when they are nowhere any more.
-async fn entries_of(
-    shared: &Shared,
-    control: &Control,
-    seal: &Seal,
-) -> Result<Option<Vec<(Stream, u32, Vec<Entry>)>>, LoadError> {
-    let mut found = Vec::with_capacity(seal.ranges.len());
-    for range in &seal.ranges {
-        let stream = stream_of(control, &range.origin);
-        match wait_for_range(shared, control, &stream, range, seal.batch_id()).await? {
-            Some(entries) => found.push((stream, range.epoch, entries)),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(found))
-}
-
 pub(crate) fn stream_of(control: &Control, origin: &str) -> Stream {
     let frames =
         origin.rsplit_once('/').and_then(|(recorder, socket)| Some((recorder, socket.parse().ok()?)));
@@ -143,25 +139,27 @@ pub(crate) fn stream_of(control: &Control, origin: &str) -> Stream {
     }
 }
 
-/// Reads the entries of a range; where some are missing, asks the publisher and waits as long as the options say.
+/// Reads the entries of a range; where some are missing, asks the publisher and waits as long as the options say. What is
+/// there then is all there is.
 async fn wait_for_range(
     shared: &Shared,
     control: &Control,
     stream: &Stream,
     range: &SealRange,
     batch_id: Uuid,
-) -> Result<Option<Vec<Entry>>, LoadError> {
+) -> Result<Vec<Entry>, LoadError> {
     let since = Instant::now();
     let mut asked = false;
     loop {
         let entries = read_range(control, stream, range).await?;
-        if entries.len() == range.entries as usize {
-            return Ok(Some(entries));
+        // more than were sealed: a hole that was accepted then is filled now
+        if entries.len() >= range.entries as usize {
+            return Ok(entries);
         }
         if since.elapsed() >= shared.options.resend_patience {
             let (found, expected) = (entries.len(), range.entries);
             tracing::error!(%batch_id, stream = stream.name(), found, expected, "entries of a sealed batch are lost");
-            return Ok(None);
+            return Ok(entries);
         }
         if stream.is_frames() && !asked {
             // everything before this seal is stored: the mark is just below its first entry
@@ -219,11 +217,16 @@ fn rebuild(
     batch.seal(&seal.loader, seal.fence, seal.number)
 }
 
-/// Records that the entries of a seal are nowhere: a gap for each range, and the seal as done.
-async fn declare_lost(shared: &Shared, seal: &Seal) -> Result<(), LoadError> {
-    let mut ledger = tickhouse_store::LedgerColumns::new(seal.batch_id());
+/// Records which entries of a seal are nowhere any more: a gap for each range that lacks some. The rest of the seal is stored.
+async fn declare_lost(shared: &Shared, seal: &Seal, lost: &[(&SealRange, u32)]) -> Result<(), LoadError> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    // a batch of its own: the gaps of the seal are counted under the seal's
+    let batch_id = tickhouse_store::batch_id(&format!("{}/lost", seal.loader), seal.fence, seal.number);
+    let mut ledger = tickhouse_store::LedgerColumns::new(batch_id);
     let now = shared.clock.now();
-    for range in &seal.ranges {
+    for (range, missing) in lost {
         let (recorder, socket) = range.origin.rsplit_once('/').unwrap_or(("", ""));
         let id =
             FrameId { session: range.first.0, socket: socket.parse().unwrap_or(0), sequence: range.first.1 };
@@ -234,18 +237,19 @@ async fn declare_lost(shared: &Shared, seal: &Seal) -> Result<(), LoadError> {
             to: now,
             cause: GapCause::Lost,
             detail: format!(
-                "{} entries up to {}-{} were sealed and lost before they were stored",
+                "{missing} of {} entries up to {}-{} were sealed and lost before they were stored",
                 range.entries, range.last.0, range.last.1
             ),
             tokens: Vec::new(),
         };
         ledger.push_gap(&Origin { recorder, id, stream, epoch: range.epoch }, &gap);
     }
-    let batch_id = seal.batch_id();
+    Counters::add(&shared.counters.holes_accepted, lost.len() as u64);
     for (table, block) in ledger.finish() {
-        let id = tickhouse_store::InsertId { batch_id, part: "lost" };
-        shared.store.insert_block(table, &block, id, tickhouse_store::Deduplicate::ByToken).await?;
+        if shared.store.count_rows(table, batch_id).await? == 0 {
+            let id = tickhouse_store::InsertId { batch_id, part: "lost" };
+            shared.store.insert_block(table, &block, id, tickhouse_store::Deduplicate::ByToken).await?;
+        }
     }
-    Counters::add(&shared.counters.holes_accepted, 1);
-    Ok(shared.store.record_stored(seal, now).await?)
+    Ok(())
 }

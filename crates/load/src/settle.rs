@@ -6,7 +6,7 @@
 use crate::batch::SealedBatch;
 use crate::counters::Counters;
 use crate::error::LoadError;
-use tickhouse_store::{Deduplicate, InsertId, Month, NativeBlock, Partition, Store};
+use tickhouse_store::{Deduplicate, InsertId, Month, NativeBlock, Partition, Seal, Store};
 use uuid::Uuid;
 
 /// A part of a batch that one insert carries.
@@ -105,12 +105,15 @@ async fn store_part(
     confirm(store, part, batch_id, counters).await
 }
 
-/// Brings a batch that may be stored wholly, partly or not at all to wholly. `rebuilt` holds all its rows.
+/// Brings a batch that may be stored wholly, partly or not at all to wholly. It holds all rows that its entries give now: fewer
+/// than were sealed where entries are lost.
 ///
-/// Parts of which some rows are there are given back: the caller makes the batch again without those rows.
+/// Partitions of ticks of which some rows are there are given back: the caller makes the batch again without those rows. The
+/// other tables get a block whole or not at all, so some rows there mean that the rest went since, by a retention.
 pub(crate) async fn store_ambiguous(
     store: &Store,
     batch: &SealedBatch,
+    original: &Seal,
     counters: &Counters,
 ) -> Result<Vec<Partition>, LoadError> {
     let batch_id = batch.seal.batch_id();
@@ -124,7 +127,12 @@ pub(crate) async fn store_ambiguous(
                 confirm(store, &part, batch_id, counters).await?;
             }
             (found, Some(partition)) if found < expected => partial.push(partition),
-            (found, _) => report(&part, batch_id, found, expected, counters)?,
+            (found, None) if found < expected => {
+                tracing::warn!(%batch_id, part = part.name(), found, expected, "rows were removed since they were stored");
+            }
+            (found, _) => {
+                alarm(&part.name(), batch_id, found, expected.max(sealed(original, &part)), counters)
+            }
         }
     }
     Ok(partial)
@@ -168,6 +176,11 @@ async fn confirm(
 ) -> Result<bool, LoadError> {
     let expected = part.block.rows() as u64;
     let mut found = part.count(store, batch_id).await?;
+    if found == 0 {
+        // an insert of a killed owner may hold the token and not be visible yet
+        store.kill_inserts(batch_id).await?;
+        found = part.count(store, batch_id).await?;
+    }
     let repeat = found == 0;
     if repeat {
         tracing::warn!(%batch_id, part = part.name(), "a confirmed insert left no rows, inserting without its token");
@@ -186,12 +199,32 @@ fn report(
     expected: u64,
     counters: &Counters,
 ) -> Result<(), LoadError> {
-    if found > expected {
-        Counters::add(&counters.surplus_rows, found - expected);
-        tracing::error!(%batch_id, part = part.name(), found, expected, "rows are stored more than once");
-    }
+    alarm(&part.name(), batch_id, found, expected, counters);
     if found < expected {
         return Err(LoadError::Missing { batch_id, table: part.name(), found, expected });
     }
     Ok(())
+}
+
+/// Rows of a part when it was sealed.
+fn sealed(seal: &Seal, part: &Part<'_>) -> u64 {
+    let rows = match (part.table, part.partition) {
+        (_, Some(at)) => {
+            seal.partitions.iter().find(|(partition, _)| *partition == at).map_or(0, |(_, rows)| *rows)
+        }
+        ("frames", None) => seal.frames,
+        ("quarantine", None) => seal.quarantined,
+        ("feed_gaps", None) => seal.gaps,
+        ("news_data", None) => seal.news,
+        _ => seal.indices,
+    };
+    rows.into()
+}
+
+/// Says it when rows are there more often than they should be.
+pub(crate) fn alarm(part: &str, batch_id: Uuid, found: u64, expected: u64, counters: &Counters) {
+    if found > expected {
+        Counters::add(&counters.surplus_rows, found - expected);
+        tracing::error!(%batch_id, part, found, expected, "rows are stored more than once");
+    }
 }

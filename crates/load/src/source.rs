@@ -172,6 +172,9 @@ impl Source {
         if place_of_flat(self.last, entry.id) == Place::Repeat {
             return Accepted::Repeat;
         }
+        if !batch.admits_epoch(&self.stream, self.epoch) {
+            return Accepted::NextBatch;
+        }
         let id = FrameId { session: entry.id.ms, socket: 0, sequence: entry.id.seq };
         let stream = self.stream.name().to_owned();
         let origin = Origin { recorder: "", id, stream: &stream, epoch: self.epoch };

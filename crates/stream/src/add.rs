@@ -108,12 +108,14 @@ impl Control {
         self.link().query("asking for the length of a stream", &command).await
     }
 
-    /// Adds entries with these ids, and registers the stream so that loaders read it. Ids at or below the stream's last are
-    /// refused by Redis: such entries count as there. `make` says whether the first one may make the stream; gives `None`
-    /// when it would have to be made and may not.
+    /// Adds entries with these ids, all or none, and registers the stream so that loaders read it. Ids at or below the
+    /// stream's last are refused by Redis: such entries count as there. `make` says whether the first one may make the stream;
+    /// gives `None` when it would have to be made and may not.
+    ///
+    /// One transaction: an entry refused for lack of memory, and a later one taken, would leave a hole that no id could fill.
     ///
     /// # Errors
-    /// When Redis fails; some entries may have been added. Send them again.
+    /// When Redis fails; the entries may have been added. Send them again.
     pub async fn add_at(
         &self,
         stream: &crate::Stream,
@@ -122,9 +124,7 @@ impl Control {
     ) -> Result<Option<u64>, StreamError> {
         const DOING: &str = "adding entries";
         let mut pipeline = pipe();
-        if make {
-            pipeline.cmd("SADD").arg(self.options().streams_key()).arg(stream.name());
-        }
+        pipeline.cmd("MULTI");
         for (index, (id, fields)) in entries.iter().enumerate() {
             let command = pipeline.cmd("XADD").arg(stream.name());
             if !(make && index == 0) {
@@ -132,8 +132,23 @@ impl Control {
             }
             command.arg(id.to_string()).arg(fields);
         }
+        pipeline.cmd("EXEC");
+        if make {
+            pipeline.cmd("SADD").arg(self.options().streams_key()).arg(stream.name());
+        }
+        let mut answers = self.link().pipeline(DOING, &pipeline).await?;
+        let registered = if make { answers.pop() } else { None };
+        let done = answers.pop().unwrap_or(Value::Nil);
+        if let Value::ServerError(_) = done {
+            // EXEC was refused because a command was: the first refusal says why
+            let refused = answers.into_iter().find(|answer| matches!(answer, Value::ServerError(_)));
+            self.checked(DOING, refused.unwrap_or(done))?;
+            return Err(reply::unexpected(DOING, &Value::Nil));
+        }
+        let Value::Array(results) = done else { return Err(reply::unexpected(DOING, &done)) };
+        registered.map(|answer| self.checked(DOING, answer)).transpose()?;
         let mut added = 0;
-        for answer in self.link().pipeline(DOING, &pipeline).await?.into_iter().skip(usize::from(make)) {
+        for answer in results {
             match answer {
                 Value::Nil => return Ok(None),
                 Value::ServerError(error)

@@ -1,7 +1,8 @@
 //! What a killed loader leaves behind, made by hand at each point of docs/delivery.md, and what its successor makes of it.
 
 use crate::world::World;
-use tickhouse_load::Loader;
+use std::time::Duration;
+use tickhouse_load::{Loader, LoaderOptions};
 use tickhouse_store::{Partition, Seal, SealRange};
 
 /// Loads something, then stops: the state that each test takes apart.
@@ -127,7 +128,7 @@ async fn loader_killed_again_and_again() {
     for round in 0..12_u64 {
         let loader = world.loader();
         world.send_frames(60, 4).await;
-        tokio::time::sleep(std::time::Duration::from_millis(37 * round % 400)).await;
+        tokio::time::sleep(Duration::from_millis(37 * round % 400)).await;
         loader.kill();
     }
     successor_makes_it_exact(world).await;
@@ -193,6 +194,62 @@ async fn a_seal_that_came_too_late_beside_an_open_one() {
     let late = Seal { fence: 1, number: 1, frames: ranges[0].entries, ranges, ..newest };
     world.store.record_sealed(&late, world.clock.now()).await.unwrap();
     successor_makes_it_exact(world).await;
+}
+
+/// A batch holds entries of two streams. Nothing of it is inserted, and Redis loses everything: frames come back from the
+/// journal, flat entries are nowhere. Only they are lost, and said to be.
+#[tokio::test]
+async fn a_seal_of_which_one_stream_is_gone() {
+    let mut world = World::new("crash_one_gone").await;
+    let mut redis = world.redis().await;
+    for price in 1..=5 {
+        let mut add = redis::cmd("XADD");
+        add.arg("crash_one_gone:flat")
+            .arg("*")
+            .arg("instrument_token")
+            .arg(408_065)
+            .arg("last_price")
+            .arg(price);
+        let _: String = add.query_async(&mut redis).await.unwrap();
+    }
+    world.send_frames(60, 5).await;
+    let frames = world.redis.frame_stream("r1", 0);
+    let published = || async {
+        let mut redis = world.redis().await;
+        redis::cmd("XLEN").arg(frames.name()).query_async::<usize>(&mut redis).await.unwrap()
+            >= world.sent.len()
+    };
+    while !published().await {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let options = LoaderOptions { resend_patience: Duration::from_secs(3), ..LoaderOptions::default() };
+    let loader = world.loader_with(options.clone());
+    world.wait_stored().await;
+    loader.caught_up().await;
+    loader.stop().await;
+    assert_eq!(
+        world.query("SELECT max(length(ranges)) FROM loader_seals").await,
+        "2",
+        "a batch of both streams"
+    );
+    for gone in [
+        "tick_data DELETE WHERE 1",
+        "tick_data_1min_state DELETE WHERE 1",
+        "frames DELETE WHERE 1",
+        "loader_seals DELETE WHERE state = 'stored'",
+    ] {
+        world.run(&format!("ALTER TABLE {gone} SETTINGS mutations_sync = 2")).await;
+    }
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut redis).await.unwrap();
+    let loader = world.loader_with(options);
+    world.send_frames(20, 5).await;
+    world.wait_stored().await;
+    loader.caught_up().await;
+    world.assert_exact().await;
+    let gaps = "SELECT count(), any(stream) FROM feed_gaps WHERE cause = 'lost'";
+    assert_eq!(world.query(gaps).await, "1\tcrash_one_gone:flat");
+    assert_eq!(loader.counters().surplus_rows, 0);
+    loader.stop().await;
 }
 
 /// ClickHouse restored from a copy that lacks the last batches, Redis not, and meanwhile the recorder has begun a new session:
