@@ -83,8 +83,8 @@ pub struct Task {
     pub fills: Vec<usize>,
 }
 
-/// An answer, or why there is none.
-type Answer = (Task, u64, Result<Vec<HistoricalCandle>, RestError>);
+/// An answer and when its request was made, or why there is none.
+type Answer = (Task, u64, Result<(Timestamp, Vec<HistoricalCandle>), RestError>);
 
 impl Backfill {
     /// Asks for everything and stores it. `progress` is told of each request that is done, with the candles of its answer.
@@ -107,8 +107,8 @@ impl Backfill {
         let mut answers = std::pin::pin!(answers.buffered(AT_ONCE));
         while let Some((task, retries, answer)) = answers.next().await {
             report.retries += retries;
-            let candles = match answer {
-                Ok(candles) => candles,
+            let (asked_at, candles) = match answer {
+                Ok(answered) => answered,
                 Err(_) if pass.is_stopped() => return Err(HistoryError::Stopped),
                 Err(error) if error.disposition() == Disposition::LogIn => {
                     return Err(HistoryError::LogIn(error));
@@ -130,11 +130,10 @@ impl Backfill {
             let written = writer.write(&batch).await?;
             report.written += written.written;
             report.unchanged += written.unchanged;
-            let now = self.clock.now();
             if task.fills.is_empty() {
-                plan::note(&self.store, request, candles.len(), now).await?;
+                plan::note(&self.store, request, candles.len(), asked_at).await?;
             } else {
-                gaps::note(&self.store, &task, filled, &candles, now).await?;
+                gaps::note(&self.store, &task, filled, &candles, asked_at).await?;
             }
             progress(candles.len() as u64);
             if pass.is_stopped() {
@@ -168,8 +167,9 @@ impl Backfill {
                 tracing::warn!(%error, "the shared rate can't be kept, waiting instead");
                 tokio::time::sleep(TOO_MANY).await;
             }
+            let asked_at = self.clock.now();
             let error = match self.rest.historical(&self.key, &query).await {
-                Ok(candles) => return (task, retries, Ok(candles)),
+                Ok(candles) => return (task, retries, Ok((asked_at, candles))),
                 Err(error) => error,
             };
             let again = match error.disposition() {
@@ -231,6 +231,11 @@ pub fn least_time(requests: usize) -> Duration {
 /// The last instant of a day of India.
 pub(crate) fn end_of_day(day: u16) -> Timestamp {
     start_of_day(day).plus(Duration::from_secs(86_399))
+}
+
+/// The day of India of an instant.
+pub(crate) fn day_of(at: Timestamp) -> u16 {
+    at.ist().days_since_epoch.clamp(0, i32::from(u16::MAX)) as u16
 }
 
 /// The first instant of a day of India.

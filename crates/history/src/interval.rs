@@ -66,6 +66,20 @@ impl Interval {
         INTERVALS[self as usize].3
     }
 
+    /// Minutes that such a candle lasts; `None` for a trading day, whose length the exchange says.
+    pub const fn minutes(self) -> Option<u16> {
+        Some(match self {
+            Self::Minute => 1,
+            Self::Minute3 => 3,
+            Self::Minute5 => 5,
+            Self::Minute10 => 10,
+            Self::Minute15 => 15,
+            Self::Minute30 => 30,
+            Self::Minute60 => 60,
+            Self::Day => return None,
+        })
+    }
+
     /// The interval of a word as files have it: Kite's, or `1min`, `5m`, `1h`, `hour`, `1d`, `daily`, in any case.
     pub fn of_word(word: &str) -> Option<Self> {
         if word.is_empty() || word.len() > 12 {

@@ -1,6 +1,6 @@
 //! Windows of `feed_gaps`, and which of them were filled with candles.
 
-use super::{Request, Task, Wanted};
+use super::{Request, Task, Wanted, day_of, start_of_day};
 use crate::{HistoryError, Interval};
 use clickhouse::Row;
 use rustc_hash::FxHashSet;
@@ -37,10 +37,26 @@ impl Gap {
         self.tokens.is_empty() || self.tokens.contains(&token)
     }
 
-    /// From the minute in which it began to the one in which it ended.
-    fn window(&self) -> (Timestamp, Timestamp) {
+    /// First and last begin of the candles that hold one of its minutes. The first may begin before it.
+    fn window(&self, interval: Interval) -> (Timestamp, Timestamp) {
         let minute = |millis: i64| Timestamp::from_millis(millis.div_euclid(60_000) * 60_000);
-        (minute(self.from), minute(self.to))
+        let from = minute(self.from);
+        let first = match interval.minutes() {
+            // candles follow each other from the open on, which lies on no round hour: whichever holds the minute began less
+            // than its length before
+            Some(minutes) => from.minus(Duration::from_mins(u64::from(minutes - 1))),
+            None => start_of_day(day_of(from)),
+        };
+        (first, minute(self.to))
+    }
+}
+
+/// When a gap has to have ended, for the candles that hold its minutes to be over and settled.
+fn settled(interval: Interval, now: Timestamp) -> Timestamp {
+    let settled = now.minus(SETTLED);
+    match interval.minutes() {
+        Some(minutes) => settled.minus(Duration::from_mins(u64::from(minutes - 1))),
+        None => start_of_day(day_of(settled)).minus(Duration::from_millis(1)),
     }
 }
 
@@ -76,10 +92,10 @@ pub async fn gaps(
                WHERE last > first AND first >= ? AND first <= ? AND last <= ? AND last - first <= ? \
                ORDER BY first, last, sequence";
     let query = store.client().query(sql).bind(from.as_millis()).bind(to.as_millis());
-    let query = query.bind(now.minus(SETTLED).as_millis()).bind(LONGEST.as_millis() as u64);
+    let query = query.bind(settled(wanted.interval, now).as_millis()).bind(LONGEST.as_millis() as u64);
     let rows = query.fetch_all::<Gap>().await;
     let gaps = rows.map_err(|source| StoreError::query("read the gaps of the feed", source))?;
-    let filled = filled(store, wanted.interval).await?;
+    let filled = filled(store, wanted.interval, &gaps).await?;
     Ok((gaps.clone(), tasks(&gaps, wanted, &filled)))
 }
 
@@ -91,11 +107,19 @@ fn fill_of(gap: &Gap, token: u32) -> Fill {
     (recorder.clone(), stream.clone(), *session, *socket, *sequence, *epoch, token)
 }
 
-async fn filled(store: &Store, interval: Interval) -> Result<FxHashSet<Fill>, HistoryError> {
+/// The fills of these gaps, which are in the order of their begin; fills of other times are not read.
+async fn filled(store: &Store, interval: Interval, gaps: &[Gap]) -> Result<FxHashSet<Fill>, HistoryError> {
+    let mut filled = FxHashSet::default();
+    let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else { return Ok(filled) };
     let sql = "SELECT toString(recorder), toString(stream), session, socket, sequence, epoch, instrument_token \
-               FROM gap_fills FINAL WHERE interval = ?";
-    let rows = store.client().query(sql).bind(interval.name()).fetch_all::<Fill>().await;
-    Ok(rows.map_err(|source| StoreError::query("read which gaps are filled", source))?.into_iter().collect())
+               FROM gap_fills FINAL WHERE interval = ? AND toUnixTimestamp64Milli(`from`) BETWEEN ? AND ?";
+    let failed = |source| StoreError::query("read which gaps are filled", source);
+    let query = store.client().query(sql).bind(interval.name()).bind(first.from).bind(last.from);
+    let mut rows = query.fetch::<Fill>().map_err(failed)?;
+    while let Some(fill) = rows.next().await.map_err(failed)? {
+        filled.insert(fill);
+    }
+    Ok(filled)
 }
 
 fn tasks(gaps: &[Gap], wanted: &Wanted, filled: &FxHashSet<Fill>) -> Vec<Task> {
@@ -108,7 +132,7 @@ fn tasks(gaps: &[Gap], wanted: &Wanted, filled: &FxHashSet<Fill>) -> Vec<Task> {
             if !gap.concerns(token) || filled.contains(&fill_of(gap, token)) {
                 continue;
             }
-            let (from, to) = gap.window();
+            let (from, to) = gap.window(wanted.interval);
             match &mut last {
                 Some(task) if to.since(task.request.from) <= span => {
                     task.request.to = task.request.to.max(to);
@@ -131,18 +155,18 @@ fn tasks(gaps: &[Gap], wanted: &Wanted, filled: &FxHashSet<Fill>) -> Vec<Task> {
     tasks
 }
 
-/// Notes that the windows of a task are filled.
+/// Notes that the windows of a task were filled by what was asked at `asked_at`.
 pub(super) async fn note(
     store: &Store,
     task: &Task,
     gaps: &[Gap],
     candles: &[HistoricalCandle],
-    now: Timestamp,
+    asked_at: Timestamp,
 ) -> Result<(), HistoryError> {
     let failed = |source| StoreError::query("note which gaps are filled", source);
     let mut insert = store.insert_client().insert::<FillRow<'_>>("gap_fills").await.map_err(failed)?;
     for gap in task.fills.iter().filter_map(|number| gaps.get(*number)) {
-        let (from, to) = gap.window();
+        let (from, to) = gap.window(task.request.interval);
         let within =
             candles.iter().filter(|candle| candle.timestamp >= from && candle.timestamp <= to).count();
         let row = FillRow {
@@ -157,7 +181,7 @@ pub(super) async fn note(
             from: gap.from,
             to: gap.to,
             candles: within as u32,
-            filled_at: now.as_millis(),
+            filled_at: asked_at.as_millis(),
         };
         insert.write(&row).await.map_err(failed)?;
     }
@@ -168,4 +192,67 @@ pub(super) async fn note(
 pub fn concerned(gaps: &[Gap], tasks: &[Task]) -> usize {
     let filled = tasks.iter().flat_map(|task| &task.fills).filter(|number| **number < gaps.len());
     filled.collect::<FxHashSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(from: &str, to: &str) -> Gap {
+        let millis = |text| Timestamp::from_text(text).unwrap().as_millis();
+        Gap {
+            recorder: "main".to_owned(),
+            stream: String::new(),
+            session: 1,
+            socket: 0,
+            sequence: 1,
+            epoch: 0,
+            from: millis(from),
+            to: millis(to),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Against the session's grid, candle by candle.
+    #[test]
+    fn a_window_has_every_candle_that_holds_a_minute_of_the_gap() {
+        let open = Timestamp::from_text("2026-11-19 09:15").unwrap();
+        for (from, to) in [
+            ("2026-11-19 10:02", "2026-11-19 10:04"),
+            ("2026-11-19 10:00", "2026-11-19 10:00:30"),
+            ("2026-11-19 09:15:10", "2026-11-19 09:16"),
+            ("2026-11-19 11:14:59", "2026-11-19 13:15:01"),
+        ] {
+            let gap = gap(from, to);
+            for interval in Interval::ALL {
+                let (first, last) = gap.window(interval);
+                let Some(minutes) = interval.minutes() else {
+                    let midnight = Timestamp::from_text("2026-11-19 00:00").unwrap();
+                    assert_eq!(first, midnight, "{from}");
+                    continue;
+                };
+                for number in 0..375 / u64::from(minutes) {
+                    let begin = open.plus(Duration::from_mins(number * u64::from(minutes)));
+                    let holds = (0..u64::from(minutes)).any(|minute| {
+                        let minute = begin.plus(Duration::from_mins(minute)).as_millis();
+                        minute + 60_000 > gap.from && minute <= gap.to
+                    });
+                    assert_eq!(
+                        first <= begin && begin <= last,
+                        holds,
+                        "{interval} of {from} to {to}: {begin}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn candles_that_are_not_over_are_waited_for() {
+        let now = Timestamp::from_text("2026-11-19 10:20").unwrap();
+        let at = |text| Timestamp::from_text(text).unwrap();
+        assert_eq!(settled(Interval::Minute, now), at("2026-11-19 10:18"));
+        assert_eq!(settled(Interval::Minute60, now), at("2026-11-19 09:19"));
+        assert!(settled(Interval::Day, now) < at("2026-11-19 00:00"));
+    }
 }

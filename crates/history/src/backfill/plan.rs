@@ -1,6 +1,6 @@
 //! Which requests are left to make: the days that are wanted, less those that were answered, cut as Kite allows.
 
-use super::{Wanted, end_of_day, name, start_of_day};
+use super::{Wanted, day_of, end_of_day, name, start_of_day};
 use crate::instruments::Known;
 use crate::write::word;
 use crate::{HistoryError, Interval};
@@ -110,15 +110,15 @@ struct ProgressRow {
     asked_at: i64,
 }
 
-/// Notes that a request was answered and stored, for those of its days that were over.
+/// Notes that a request was answered and stored, for those of its days that were over when it was made: an answer that comes
+/// after midnight may lack the end of the day before.
 pub(super) async fn note(
     store: &Store,
     request: &Request,
     candles: usize,
-    now: Timestamp,
+    asked_at: Timestamp,
 ) -> Result<(), HistoryError> {
-    let day = |at: Timestamp| at.ist().days_since_epoch.clamp(0, i32::from(u16::MAX)) as u16;
-    let (from, to) = (day(request.from), day(request.to).min(day(now).saturating_sub(1)));
+    let (from, to) = (day_of(request.from), day_of(request.to).min(day_of(asked_at).saturating_sub(1)));
     if from > to {
         return Ok(());
     }
@@ -128,7 +128,7 @@ pub(super) async fn note(
         from,
         to,
         candles: candles as u32,
-        asked_at: now.as_millis(),
+        asked_at: asked_at.as_millis(),
     };
     let failed = |source| StoreError::query("note what was asked", source);
     let mut insert =

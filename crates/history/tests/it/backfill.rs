@@ -1,7 +1,7 @@
 //! Kite's historical REST, as the simulator answers it.
 
 use crate::{ask, run, store};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tickhouse_history::{
     Backfill, BackfillReport, Days, HistoryError, Interval, Pace, Pass, Task, Wanted, concerned, covered,
     current, gaps, plan,
@@ -12,6 +12,7 @@ use tickhouse_source::rest::Rest;
 use tickhouse_source::{AccessToken, Key, Secret};
 use tickhouse_store::Store;
 use tickhouse_telemetry::Clock;
+use tokio::net::{TcpListener, TcpStream};
 
 const MONDAY: &str = "2026-11-16 08:00";
 
@@ -147,6 +148,76 @@ async fn gaps_are_filled_once_and_marked() {
     );
     let (_, again) = gaps(&store, &wanted, span, backfill.clock.now()).await.unwrap();
     assert!(again.is_empty());
+    exchange.stop().await;
+}
+
+/// Candles that begin before the gap hold its minutes, too; and one that is noted as filled has its candle.
+#[tokio::test]
+async fn gaps_are_filled_with_longer_candles() {
+    let store = store("backfill_gaps_long").await;
+    let exchange = exchange(None).await;
+    instruments(&store, &exchange).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backfill = backfill(&store, &exchange, folder.path(), "any");
+    run(
+        &store,
+        "INSERT INTO feed_gaps (recorder, session, socket, sequence, stream, epoch, `from`, `to`, cause, tokens) VALUES \
+         ('main', 1, 0, 5, '', 0, '2026-11-19 10:02:00', '2026-11-19 10:04:00', 'broken', [])",
+    )
+    .await;
+    let span = (Timestamp::from_text(MONDAY).unwrap(), backfill.clock.now());
+    for (interval, begin) in [
+        (Interval::Minute5, "2026-11-19 10:00:00"),
+        (Interval::Minute60, "2026-11-19 09:15:00"),
+        (Interval::Day, "2026-11-19 00:00:00"),
+    ] {
+        let wanted = Wanted { interval, ..wanted(&store, 1).await };
+        let (found, tasks) = gaps(&store, &wanted, span, backfill.clock.now()).await.unwrap();
+        let report = backfill.run(tasks, &found, &Pass::default(), |_| {}).await.unwrap();
+        assert_eq!((report.requests, report.candles, report.failed), (1, 1, 0), "{interval}: {report:?}");
+        let stored = format!("SELECT timestamp FROM candles WHERE interval = '{interval}'");
+        assert_eq!(ask(&store, &stored).await, begin);
+        let noted = format!("SELECT candles FROM gap_fills WHERE interval = '{interval}'");
+        assert_eq!(ask(&store, &noted).await, "1");
+        let (_, again) = gaps(&store, &wanted, span, backfill.clock.now()).await.unwrap();
+        assert!(again.is_empty(), "{interval}");
+    }
+    exchange.stop().await;
+}
+
+/// A way to the exchange on which it becomes midnight.
+async fn way_through_midnight(to: SocketAddr, clock: Clock, after: Timestamp) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            clock.set(after);
+            let mut server = TcpStream::connect(to).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await.ok() });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_day_that_ended_while_it_was_asked_for_is_asked_again() {
+    let store = store("backfill_midnight").await;
+    let exchange = exchange(None).await;
+    instruments(&store, &exchange).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |text| Timestamp::from_text(text).unwrap();
+    let clock = Clock::manual(at("2026-11-18 23:59:58"));
+    let way = way_through_midnight(exchange.local_addr(), clock.clone(), at("2026-11-19 00:00:03")).await;
+    let backfill = Backfill {
+        rest: Rest::new(&format!("http://{way}")).unwrap(),
+        clock,
+        ..backfill(&store, &exchange, folder.path(), "any")
+    };
+    let wanted = wanted(&store, 1).await;
+    let span = (day("2026-11-17"), day("2026-11-18"));
+    let report = days(&backfill, &wanted, span, &Pass::default()).await.unwrap();
+    assert_eq!((report.requests, report.failed), (1, 0), "{report:?}");
+    assert_eq!(ask(&store, "SELECT `from`, `to` FROM backfill_progress").await, "2026-11-17\t2026-11-17");
     exchange.stop().await;
 }
 
