@@ -269,7 +269,8 @@ impl<R: Read> JsonReader<R> {
         }
         let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
         let Some(number) = number else {
-            return Err(self.broken(format!("`{}` is no number", String::from_utf8_lossy(bytes))));
+            let text = String::from_utf8_lossy(bytes);
+            return Err(self.broken(format!("`{}` is no number", shortened(&text))));
         };
         self.at += length;
         Ok(if number.is_finite() { Scalar::Number(number) } else { Scalar::Nothing })
@@ -410,6 +411,11 @@ impl<R: Read> JsonReader<R> {
         self.end += read;
         Ok(read > 0)
     }
+}
+
+/// What a fault quotes of a text: faults are kept, and texts may be long.
+pub(crate) fn shortened(text: &str) -> &str {
+    text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
 fn shown(byte: u8) -> String {

@@ -1,6 +1,6 @@
 //! The fields of one candle, as they are read.
 
-use crate::json::Scalar;
+use crate::json::{Scalar, shortened};
 use tickhouse_model::Timestamp;
 
 /// Places in an array, and the fields of an object.
@@ -170,8 +170,4 @@ fn unix_time(number: f64) -> Option<Timestamp> {
     } else {
         None
     }
-}
-
-fn shortened(text: &str) -> &str {
-    text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }

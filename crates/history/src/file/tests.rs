@@ -202,6 +202,77 @@ fn what_can_belong_to_anybody_is_not_read() {
 }
 
 #[test]
+fn an_instrument_of_the_user_is_only_for_candles_without_one() {
+    let minute = Some(Interval::Minute);
+    let candle = |time: &str, more: &str| {
+        format!(r#"{{"date": "2026-11-19T{time}", "open": 1, "high": 3, "low": 0.5, "close": 2{more}}}"#)
+    };
+    let (with_symbol, without) = (candle("09:15", r#", "symbol": "TCS""#), candle("09:16", ""));
+    let told = |text: &str| -> Vec<String> {
+        let (_, rows) = read(text, minute, Some("408065"));
+        assert_eq!(rows.faults, [""; 0], "{text}");
+        rows.stored.into_iter().map(|row| row.0).collect()
+    };
+    assert_eq!(told(&format!("[{with_symbol}, {without}]")), ["TCS", "408065"]);
+    assert_eq!(told(&format!(r#"{{"candles": [{A}], "symbol": "TCS"}}"#)), ["TCS"]);
+    // a token of the file's counts more than a symbol beside or within it
+    assert_eq!(
+        told(&format!(r#"{{"7": [{with_symbol}], "token": 8, "symbol": "X", "bars": [{A}]}}"#)),
+        ["7", "8"]
+    );
+    assert_eq!(told(&format!("[{}]", candle("09:15", r#", "symbol": "TCS", "token": 9"#))), ["9"]);
+}
+
+#[test]
+fn a_wrong_token_does_not_give_way_to_another() {
+    let minute = Some(Interval::Minute);
+    let date = r#""date": "2026-11-19T09:20", "open": 1, "high": 3, "low": 0.5, "close": 2"#;
+    for token in ["\"abc\"", "1.5", "-1", "99999999999"] {
+        let text = format!(
+            r#"{{"X": [{{"instrument_token": {token}, {date}}}, {{{date}, "token": {token}}}, {A}]}}"#
+        );
+        let (survey, rows) = read(&text, minute, Some("408065"));
+        assert_eq!(rows.stored, [row("X", A_TIME, 2.0, 10, 0)], "{text}");
+        assert_eq!(survey.unwrap().counts.faults, 2, "{text}: {:?}", rows.faults);
+        assert!(
+            rows.faults.iter().all(|fault| fault.contains("is no instrument token")),
+            "{:?}",
+            rows.faults
+        );
+
+        for text in [
+            format!(r#"{{"X": {{"instrument_token": {token}, "candles": [{A}]}}, "Y": [{A}]}}"#),
+            format!(r#"{{"X": {{"candles": [{A}], "instrument_token": {token}}}, "Y": [{A}]}}"#),
+        ] {
+            let (_, rows) = read(&text, minute, None);
+            assert_eq!(rows.stored, [row("Y", A_TIME, 2.0, 10, 0)], "{text}");
+            let faults = rows.faults.join("; ");
+            assert!(
+                faults.contains("is no instrument token") && faults.contains("of no instrument"),
+                "{faults}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_fault_does_not_quote_a_megabyte() {
+    let long = "9".repeat(900_000);
+    for text in [
+        format!(r#"{{"X": [{A}, ["2026-11-19",1,3,0.5,{long}-,10]]}}"#),
+        format!(r#"{{"X": [{A}, {{"token": "{long}", "date": "2026-11-19", "open": 1}}]}}"#),
+        format!(r#"{{"X": [{A}], "Y": {{"interval": "{long}", "candles": [{A}]}}}}"#),
+        format!(r#"{{"X": [{A}], "N:{long}": [5, {A}]}}"#),
+    ] {
+        let (_, rows) = read(&text, Some(Interval::Minute), None);
+        assert!(!rows.faults.is_empty(), "{}", &text[..80]);
+        for fault in rows.faults {
+            assert!(fault.len() < 500, "{} bytes: {}", fault.len(), &fault[..500]);
+        }
+    }
+}
+
+#[test]
 fn a_minute_without_a_trade_is_no_fault() {
     let text = format!(r#"{{"X": [["2026-11-19",NaN,null,NaN,None,0], {A}]}}"#);
     let (survey, rows) = read(&text, Some(Interval::Minute), None);

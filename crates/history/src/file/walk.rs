@@ -3,7 +3,7 @@
 use super::fields::{ARRAY, Field, Fields, Values};
 use super::{EXCHANGES, FileCandle, Name};
 use crate::Interval;
-use crate::json::{Fault, JsonError, JsonReader, Kind, Scalar};
+use crate::json::{Fault, JsonError, JsonReader, Kind, Scalar, shortened};
 use rustc_hash::FxHashMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ const MOST_LATE: usize = 1_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Context {
     token: Option<u32>,
+    /// The token is the user's, for what the file does not name: any name of the file's counts more.
+    assumed: bool,
     exchange: Option<Arc<str>>,
     symbol: Option<Arc<str>>,
     interval: Option<Interval>,
@@ -25,7 +27,7 @@ impl Context {
     pub(crate) fn of(name: &Name, interval: Option<Interval>) -> Self {
         let empty = Self { interval, ..Self::default() };
         match name {
-            Name::Token(token) => Self { token: Some(*token), ..empty },
+            Name::Token(token) => Self { token: Some(*token), assumed: true, ..empty },
             Name::Symbol { exchange, symbol } => Self {
                 exchange: (!exchange.is_empty()).then(|| exchange.as_ref().into()),
                 symbol: Some(symbol.as_ref().into()),
@@ -47,20 +49,26 @@ impl Context {
         self.symbol.as_deref().map(|symbol| Name::Symbol { exchange, symbol: symbol.into() })
     }
 
+    /// Another instrument than before, of which only this is known.
+    fn rename(&mut self, token: Option<u32>, symbol: Option<Arc<str>>) {
+        (self.token, self.symbol, self.assumed) = (token, symbol, false);
+    }
+
     /// What a key means for the objects and arrays behind it.
     fn enter(&mut self, key: &str) {
         if is_container(key) {
             return;
         }
         if EXCHANGES.contains(&key) {
-            (self.token, self.symbol, self.exchange) = (None, None, Some(key.into()));
+            self.rename(None, None);
+            self.exchange = Some(key.into());
         } else if let Some(interval) = Interval::of_word(key).filter(|_| key.parse::<u32>().is_err()) {
             self.interval = Some(interval);
         } else {
             match Name::of_text(key) {
-                Name::Token(token) => (self.token, self.symbol) = (Some(token), None),
+                Name::Token(token) => self.rename(Some(token), None),
                 Name::Symbol { exchange, symbol } => {
-                    (self.token, self.symbol) = (None, Some(symbol.as_ref().into()));
+                    self.rename(None, Some(symbol.as_ref().into()));
                     if !exchange.is_empty() {
                         self.exchange = Some(exchange.as_ref().into());
                     }
@@ -74,17 +82,23 @@ impl Context {
         match (key, value) {
             ("instrument_token" | "token", Scalar::Number(number)) => {
                 if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+                    // a wrong one must not give way to that of the surroundings
+                    self.rename(None, None);
                     return Err(format!("{number} is no instrument token"));
                 }
-                self.token = Some(number as u32);
+                (self.token, self.assumed) = (Some(number as u32), false);
             }
             ("instrument_token" | "token", Scalar::Text(text)) => {
-                let token = text.trim().parse().map_err(|_| format!("`{text}` is no instrument token"))?;
-                self.token = Some(token);
+                let Ok(token) = text.trim().parse() else {
+                    self.rename(None, None);
+                    return Err(format!("`{}` is no instrument token", shortened(text)));
+                };
+                (self.token, self.assumed) = (Some(token), false);
             }
             ("tradingsymbol" | "trading_symbol" | "symbol", Scalar::Text(text)) if !text.is_empty() => {
                 if let Name::Symbol { exchange, symbol } = Name::of_text(text) {
-                    self.symbol = Some(symbol.as_ref().into());
+                    let token = self.token.filter(|_| !self.assumed);
+                    self.rename(token, Some(symbol.as_ref().into()));
                     if !exchange.is_empty() {
                         self.exchange = Some(exchange.as_ref().into());
                     }
@@ -94,7 +108,8 @@ impl Context {
             ("interval" | "timeframe" | "resolution", Scalar::Text(text)) => {
                 // an unknown one must not give way to a default
                 self.interval = Interval::of_word(text);
-                return self.interval.map(drop).ok_or_else(|| format!("`{text}` is no interval of Kite's"));
+                let known = self.interval.map(drop);
+                return known.ok_or_else(|| format!("`{}` is no interval of Kite's", shortened(text)));
             }
             _ => {}
         }
@@ -312,22 +327,26 @@ impl<'a, R: Read, S: Sink> Walk<'a, R, S> {
             } else {
                 self.reader.set_candle(false);
                 object.before_children.get_or_insert_with(|| context.clone());
+                object.mistold.take().map_or(Ok(()), |fault| self.tell_fault(fault))?;
                 let mut inner = context.clone();
                 inner.enter(self.reader.key());
                 self.value(&inner)?;
             }
         }
-        let Object { fields, wrong, before_children, .. } = object;
-        match (before_children, wrong) {
-            (Some(before), _) => {
-                if before != context && self.options.learn && self.options.late.len() < MOST_LATE {
-                    self.options.late.insert(place, context);
-                }
-                Ok(())
-            }
-            (None, Some(fault)) => self.tell_fault(fault),
-            (None, None) if fields.is_candle() => self.finish(&fields, &context),
-            (None, None) => Ok(()),
+        let Object { fields, wrong, mistold, before_children, .. } = object;
+        if let Some(before) = &before_children
+            && *before != context
+            && self.options.learn
+            && self.options.late.len() < MOST_LATE
+        {
+            self.options.late.insert(place, context.clone());
+        }
+        // fields of a candle mean nothing of what holds candles
+        let holds_candles = before_children.is_some();
+        match mistold.or(wrong.filter(|_| !holds_candles)) {
+            Some(fault) => self.tell_fault(fault),
+            None if !holds_candles && fields.is_candle() => self.finish(&fields, &context),
+            None => Ok(()),
         }
     }
 
@@ -350,13 +369,10 @@ impl<'a, R: Read, S: Sink> Walk<'a, R, S> {
             if key == "symbol" && object.has_tradingsymbol { Ok(()) } else { context.tell(&key, value) };
         object.has_tradingsymbol |= trading;
         self.key = key;
-        match told {
-            Ok(()) => Ok(()),
-            Err(problem) => {
-                let fault = self.reader.fault_at(place, problem);
-                self.tell_fault(fault)
-            }
+        if let Err(problem) = told {
+            object.mistold.get_or_insert_with(|| self.reader.fault_at(place, problem));
         }
+        Ok(())
     }
 
     /// An object that describes the file: it may tell an interval or an exchange.
@@ -368,7 +384,9 @@ impl<'a, R: Read, S: Sink> Walk<'a, R, S> {
         while self.reader.next_key()? {
             let tells = matches!(self.reader.key(), "interval" | "timeframe" | "resolution" | "exchange");
             if tells && self.reader.kind()? == Kind::Scalar {
-                self.member(context, &mut Object::default())?;
+                let mut object = Object::default();
+                self.member(context, &mut object)?;
+                object.mistold.map_or(Ok(()), |fault| self.tell_fault(fault))?;
             } else {
                 self.reader.skip()?;
             }
@@ -428,6 +446,9 @@ struct Object {
     fields: Fields,
     /// The first value that a candle can't have.
     wrong: Option<Fault>,
+    /// The first value that says whose it is or how long it lasts and can't be. Such a candle is left out; what holds candles
+    /// does not lend them what it was lent.
+    mistold: Option<Fault>,
     has_tradingsymbol: bool,
     /// What was known before the first object or array in it.
     before_children: Option<Context>,

@@ -1,5 +1,6 @@
 //! The way from the document's root to a value.
 
+use super::shortened;
 use std::fmt::Write as _;
 
 /// An object or array that is open.
@@ -20,19 +21,20 @@ impl Level {
     }
 }
 
-/// `$.data["NSE:INFY"][7][2]`.
+/// `$.data["NSE:INFY"][7][2]`; of a long key its beginning.
 pub(super) fn text(levels: &[Level]) -> String {
     let mut text = "$".to_owned();
     for level in levels.iter().filter(|level| level.index > 0) {
-        let name = !level.key.is_empty()
-            && level.key.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
-            && !level.key.starts_with(|char: char| char.is_ascii_digit());
+        let key = shortened(&level.key);
+        let name = !key.is_empty()
+            && key.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
+            && !key.starts_with(|char: char| char.is_ascii_digit());
         if level.array {
             write!(text, "[{}]", level.index - 1)
         } else if name {
-            write!(text, ".{}", level.key)
+            write!(text, ".{key}")
         } else {
-            write!(text, "[{:?}]", level.key)
+            write!(text, "[{key:?}]")
         }
         .expect("a string takes every text");
     }
