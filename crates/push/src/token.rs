@@ -4,9 +4,9 @@
 //! a `Debug`, an error or a log; a comparison that tells by its time how far it got.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq as _;
 
@@ -27,16 +27,31 @@ impl Token {
     /// When it can't be read or made, others may read it, or it holds no token.
     pub fn read_or_make(path: &Path) -> Result<Self, TokenError> {
         let io = |doing| move |source| TokenError::Io { doing, path: path.to_owned(), source };
-        match OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path) {
-            Ok(mut file) => {
-                let text = hex::encode(rand::random::<[u8; 32]>());
-                let written = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all());
-                written.map_err(io("written"))?;
-                Ok(Self(text))
-            }
+        match Self::read(path) {
+            Err(TokenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            found => return found,
+        }
+        match Self::make(path) {
+            Ok(token) => Ok(token),
+            // somebody else was faster
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::read(path),
             Err(error) => Err(io("made")(error)),
         }
+    }
+
+    /// Written beside its place and then put there: whoever finds the file finds all of it, also after a kill.
+    fn make(path: &Path) -> std::io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new()
+            .prefix(".push-token-")
+            .permissions(Permissions::from_mode(OWNER_ONLY))
+            .tempfile_in(folder)?;
+        let text = hex::encode(rand::random::<[u8; 32]>());
+        file.write_all(format!("{text}\n").as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        File::open(folder)?.sync_all()?;
+        Ok(Self(text))
     }
 
     fn read(path: &Path) -> Result<Self, TokenError> {
@@ -119,18 +134,34 @@ mod tests {
         assert!(!other.is(text.trim().as_bytes()), "two files, two tokens");
     }
 
+    /// Nobody ever sees a part of it, which is what a kill would leave.
+    #[test]
+    fn it_is_there_wholly_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let path = folder.path().join(format!("push-token-{round}"));
+            let made: Vec<Token> = std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| Token::read_or_make(&path))).collect();
+                makers.into_iter().map(|maker| maker.join().unwrap().unwrap()).collect()
+            });
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(made.iter().all(|token| token.is(text.trim().as_bytes())), "one token for all");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 20, "and nothing beside it");
+    }
+
     #[test]
     fn what_others_can_read_or_guess_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("push-token");
         for text in ["", "short\n", "with a space in the middle of it, and long"] {
             std::fs::remove_file(&path).ok();
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
-            file.write_all(text.as_bytes()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             assert!(matches!(Token::read_or_make(&path), Err(TokenError::NoToken { .. })), "{text:?}");
         }
         std::fs::write(&path, "a".repeat(64)).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let error = Token::read_or_make(&path).unwrap_err().to_string();
         assert!(error.contains("640") && !error.contains("aaa"), "{error}");
     }
