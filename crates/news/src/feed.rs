@@ -3,6 +3,7 @@
 //! The parser expands no entities but XML's own five and fetches nothing, so a document costs no more than its bytes.
 
 use feed_rs::model::Entry;
+use reqwest::Url;
 use tickhouse_model::Timestamp;
 use tickhouse_stream::FlatNews;
 
@@ -32,8 +33,9 @@ pub struct FeedItems {
 /// # Errors
 /// When it is no feed.
 pub fn read_feed(document: &[u8], address: &str) -> Result<FeedItems, FeedError> {
+    let base = base_of(address).ok_or_else(|| FeedError("its address can't be read".to_owned()))?;
     // with an address of its own an item without link and id is told by its title, not by a random number
-    let parser = feed_rs::parser::Builder::new().base_uri(Some(address)).build();
+    let parser = feed_rs::parser::Builder::new().base_uri(Some(base)).build();
     let feed = parser.parse(document).map_err(|error| FeedError(error.to_string()))?;
     let title = feed.title.map(|title| one_line(&title.content)).filter(|title| !title.is_empty());
     let source = title.unwrap_or_else(|| host_of(address).to_owned());
@@ -66,6 +68,16 @@ fn item_of(entry: Entry, source: &str) -> Option<FlatNews> {
             .collect(),
         ..FlatNews::default()
     })
+}
+
+/// What links of a feed's items are relative to: its address without what only its reader may know.
+fn base_of(address: &str) -> Option<Url> {
+    let mut base = Url::parse(address).ok()?;
+    base.set_username("").ok()?;
+    base.set_password(None).ok()?;
+    base.set_query(None);
+    base.set_fragment(None);
+    Some(base)
 }
 
 /// Words with one blank between them.
@@ -116,6 +128,34 @@ mod tests {
         // the same again, however often it is read
         assert_eq!(read_feed(RSS.as_bytes(), "https://user:key@example.com/feed?k=1").unwrap(), found);
         assert_eq!(host_of("https://user:key@example.com:80/feed?k=1"), "example.com:80");
+    }
+
+    #[test]
+    fn links_never_hold_what_the_address_of_the_feed_does() {
+        let rss = |link: &str| {
+            format!(
+                "<rss version=\"2.0\"><channel><title>t</title>\
+                 <item><title>T</title><link>{link}</link></item></channel></rss>"
+            )
+        };
+        let atom = |link: &str| {
+            format!(
+                "<feed xmlns=\"http://www.w3.org/2005/Atom\"><title>A</title><id>f</id>\
+                 <entry><id>e</id><title>T</title><link href=\"{link}\"/></entry></feed>"
+            )
+        };
+        for link in ["/1", "1", "", "#", "?page=2", "//example.com/1"] {
+            for document in [rss(link), atom(link)] {
+                let address = "https://user:s3cret@example.com/feed?k=s3cret#s3cret";
+                let found = read_feed(document.as_bytes(), address).unwrap();
+                assert_eq!(found.items.len(), 1);
+                let shown = format!("{found:?}");
+                assert!(!shown.contains("s3cret") && !shown.contains("user"), "{link}: {shown}");
+            }
+        }
+        let found = read_feed(atom("/1").as_bytes(), "https://user:key@example.com/feed?k=1").unwrap();
+        assert_eq!(found.items[0].link, "https://example.com/1");
+        assert!(read_feed(atom("/1").as_bytes(), "mailto:a@example.com").is_err());
     }
 
     #[test]
