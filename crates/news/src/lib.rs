@@ -1,8 +1,8 @@
 //! News and index values from files, standard input and feeds into their streams.
 //!
-//! What enters: JSON lines ([`publish_lines`]); RSS, Atom and JSON feeds ([`Poller`]). What leaves: flat entries of
+//! What enters: JSON lines ([`publish_lines`], [`publish_file`]); RSS, Atom and JSON feeds ([`Poller`]). What leaves: flat entries of
 //! `news:stream` and `indices:stream`, each item once. What never happens here: ClickHouse (the loader stores them), reading more
-//! than a bounded part of anything into memory, following what a feed refers to.
+//! than a bounded part of anything into memory, fetching what a feed's items refer to.
 //!
 //! A news item is itself by its source and its id, else its link, else its title and time. Redis remembers the latest 200,000
 //! of a stream together with the entries themselves, so neither a repeated file nor a killed poller publishes an item twice.
@@ -18,5 +18,5 @@ mod state;
 pub use error::NewsError;
 pub use feed::{FeedError, FeedItems, read_feed};
 pub use line::{LineError, Published, read_line};
-pub use lines::{BadLine, LinesOptions, LinesReport, digest_of, publish_lines};
+pub use lines::{BadLine, LinesOptions, LinesReport, digest_of, publish_file, publish_lines};
 pub use poller::{FeedReport, Poller, PollerOptions};

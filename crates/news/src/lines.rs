@@ -6,7 +6,8 @@
 use crate::error::NewsError;
 use crate::line::{Item, LineError, Published, read_line};
 use sha2::{Digest as _, Sha256};
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek as _};
 use std::time::Duration;
 use tickhouse_stream::{Control, NewEntry};
 use tickhouse_telemetry::Clock;
@@ -129,6 +130,43 @@ pub async fn publish_lines(
         progress(&report);
     }
     Ok(report)
+}
+
+/// Publishes a file as [`publish_lines`] does its lines. Index values have no identity, so those that were published of a file
+/// that is then mended would be published again: of a file of them with a bad line nothing is published.
+///
+/// # Errors
+/// As [`publish_lines`]; also when the file can't be read several times, as a pipe can't.
+///
+/// # Cancel safety
+/// As [`publish_lines`].
+pub async fn publish_file(
+    control: &Control,
+    clock: &Clock,
+    mut file: File,
+    options: &LinesOptions,
+    mut progress: impl FnMut(&LinesReport),
+) -> Result<LinesReport, NewsError> {
+    if options.kind == Published::News || options.dry_run {
+        return publish_lines(control, clock, BufReader::new(file), options, progress).await;
+    }
+    let unread = |source| NewsError::Read { line: 0, source };
+    let checked = file.try_clone().map_err(unread)?;
+    let digested = tokio::task::spawn_blocking(move || {
+        let digest = digest_of(&mut file)?;
+        file.rewind()?;
+        io::Result::Ok((file, digest))
+    });
+    let digested = digested.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let (mut file, digest) = digested.map_err(unread)?;
+    let check = LinesOptions { dry_run: true, ..options.clone() };
+    let report = publish_lines(control, clock, BufReader::new(checked), &check, &mut progress).await?;
+    if report.bad > 0 {
+        return Ok(LinesReport { published: 0, ..report });
+    }
+    file.rewind().map_err(unread)?;
+    let options = LinesOptions { digest: Some(digest), ..options.clone() };
+    publish_lines(control, clock, BufReader::new(file), &options, progress).await
 }
 
 async fn wait_for_room(control: &Control, options: &LinesOptions) -> Result<(), NewsError> {

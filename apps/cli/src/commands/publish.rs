@@ -9,11 +9,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use tickhouse_config::Config;
 use tickhouse_news::{
-    FeedReport, LinesOptions, LinesReport, Poller, PollerOptions, Published, digest_of, publish_lines,
+    FeedReport, LinesOptions, LinesReport, Poller, PollerOptions, Published, publish_file, publish_lines,
 };
 use tickhouse_stream::{Control, RedisOptions};
 
@@ -101,29 +101,25 @@ async fn publish(
 ) -> anyhow::Result<()> {
     let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
     let from_stdin = file == Path::new("-");
-    let open = || File::open(file).with_context(|| format!("{} can't be read", file.display()));
-    let needs_digest = !from_stdin && !how.dry_run && kind == Published::Indices;
-    let digest = if needs_digest {
-        Some(digest_of(open()?).with_context(|| format!("{} can't be read", file.display()))?)
-    } else {
-        None
-    };
     let options = LinesOptions {
         kind,
         stream: stream_of(config, kind)?,
         dry_run: how.dry_run,
-        digest,
+        digest: None,
         longest_stream: LONGEST_STREAM,
-    };
-    let reader: Box<dyn BufRead + Send> = if from_stdin {
-        Box::new(BufReader::new(std::io::stdin()))
-    } else {
-        Box::new(BufReader::new(open()?))
     };
     let control = Control::new(redis_options(config)?)?;
     let bar = spinner();
     let told = |report: &LinesReport| bar.set_message(format!("{} lines", grouped(report.lines)));
-    let publishing = publish_lines(&control, &config.clock, reader, &options, told);
+    let publishing = async {
+        if from_stdin {
+            let input = BufReader::new(std::io::stdin());
+            return anyhow::Ok(publish_lines(&control, &config.clock, input, &options, told).await?);
+        }
+        let unread = || format!("{} can't be published", file.display());
+        let lines = File::open(file).with_context(unread)?;
+        publish_file(&control, &config.clock, lines, &options, told).await.with_context(unread)
+    };
     let report = tokio::select! {
         report = publishing => report?,
         () = shutdown.requested() => {
@@ -131,10 +127,10 @@ async fn publish(
         }
     };
     bar.finish_and_clear();
-    tell(&report, how)
+    tell(&report, how, kind, from_stdin)
 }
 
-fn tell(report: &LinesReport, how: &How) -> anyhow::Result<()> {
+fn tell(report: &LinesReport, how: &How, kind: Published, from_stdin: bool) -> anyhow::Result<()> {
     for bad in &report.bad_lines {
         eprintln!("line {}: {}", bad.line, bad.reason);
     }
@@ -150,7 +146,13 @@ fn tell(report: &LinesReport, how: &How) -> anyhow::Result<()> {
         ))?;
     }
     if report.bad > 0 {
-        bail!("{} lines are no items: mend them and publish the file again", grouped(report.bad));
+        let mend = match kind {
+            _ if how.dry_run => "mend them",
+            Published::News => "mend them and publish the file again",
+            Published::Indices if from_stdin => "mend them and publish them alone: the others are published",
+            Published::Indices => "so none of the file is published; mend them and publish it again",
+        };
+        bail!("{} lines are no items: {mend}", grouped(report.bad));
     }
     Ok(())
 }

@@ -53,6 +53,13 @@ fn lines_are_published_once_and_bad_ones_named() {
         ]),
         [2, 1]
     );
+    // a file of index values: wholly or not at all
+    let values = "{\"symbol\": \"NIFTY\", \"last_price\": 24000}\n{\"symbol\": \"NIFTY\"}\n";
+    std::fs::write(here.join("indices.jsonl"), values).unwrap();
+    let refused = publish(&["indices", "indices.jsonl", "--json"]);
+    assert_eq!((last_json(&refused)["published"].clone(), refused.status.code()), (json!(0), Some(1)));
+    assert!(stderr(&refused).contains("none of the file is published"), "{}", stderr(&refused));
+    assert_eq!(redis.ask::<u64>(&["XLEN", "indices:stream"]), 1);
     let nothing = publish(&["news", "--poll", "--once"]);
     assert!(stderr(&nothing).contains("news.feeds"), "{}", stderr(&nothing));
 }

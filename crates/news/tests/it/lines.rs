@@ -2,7 +2,7 @@
 
 use crate::{column, redis};
 use std::io::Cursor;
-use tickhouse_news::{LinesOptions, LinesReport, Published, digest_of, publish_lines};
+use tickhouse_news::{LinesOptions, LinesReport, Published, digest_of, publish_file, publish_lines};
 use tickhouse_stream::Control;
 use tickhouse_telemetry::Clock;
 
@@ -74,4 +74,28 @@ async fn a_file_of_index_values_goes_on_where_it_was_cut_off() {
     let values = column(&server, "indices:stream", "last_price").await;
     assert_eq!(values, (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>());
     assert_eq!(publish(&control, &text, &options).await.published, 0);
+}
+
+/// A file of index values is published wholly or not at all: mended, it is another file, and its good lines would come twice.
+#[tokio::test]
+async fn a_file_of_index_values_with_a_bad_line_is_published_once_it_is_mended() {
+    let (server, control) = redis().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("indices.jsonl");
+    let line = |n: u32| format!("{{\"symbol\": \"NIFTY\", \"last_price\": {n}}}\n");
+    // the bad one is far behind the first batch
+    let lines = |last: &str| (0..1_200).map(line).chain([last.to_owned()]).collect::<Vec<_>>().concat();
+    let publish = async || {
+        let file = std::fs::File::open(&path).unwrap();
+        publish_file(&control, &Clock::system(), file, &options(Published::Indices), |_| {}).await.unwrap()
+    };
+    std::fs::write(&path, lines("{\"symbol\": \"NIFTY\"}\n")).unwrap();
+    let refused = publish().await;
+    assert_eq!((refused.lines, refused.published, refused.bad), (1_201, 0, 1));
+    assert_eq!(refused.bad_lines[0].line, 1_201);
+    std::fs::write(&path, lines(&line(1_200))).unwrap();
+    assert_eq!(publish().await.published, 1_201);
+    assert_eq!(publish().await.published, 0);
+    let values = column(&server, "indices:stream", "last_price").await;
+    assert_eq!(values, (0..=1_200).map(|n| n.to_string()).collect::<Vec<_>>());
 }
