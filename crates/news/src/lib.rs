@@ -13,6 +13,7 @@ mod feed;
 mod line;
 mod lines;
 mod poller;
+mod redirect;
 mod state;
 
 pub use error::NewsError;

@@ -6,9 +6,11 @@
 use crate::error::NewsError;
 use crate::feed::{host_of, read_feed};
 use crate::line::item_of;
+use crate::redirect::{location_of, target};
 use crate::state::{FeedState, path_of};
 use reqwest::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode, Url};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tickhouse_stream::{Control, NewEntry};
@@ -74,6 +76,8 @@ pub struct Poller {
 struct Feed {
     address: String,
     state: FeedState,
+    /// Whether the state on disk is older.
+    unsaved: bool,
     due: Instant,
     failures: u32,
 }
@@ -113,11 +117,13 @@ impl Poller {
             .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.timeout.min(Duration::from_secs(10)))
             .timeout(options.timeout)
-            .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+            // followed here, where it is known what may be
+            .redirect(Policy::none())
             .build()
             .map_err(NewsError::Client)?;
         let feed = |address: &String| Feed {
             state: FeedState::read(&path_of(&options.folder, address)),
+            unsaved: false,
             address: address.clone(),
             due: Instant::now(),
             failures: 0,
@@ -141,10 +147,11 @@ impl Poller {
         Ok(reports)
     }
 
-    /// Looks at feeds as they become due, for ever; `seen` is told of each look. Trouble with Redis is waited out.
+    /// Looks at feeds as they become due, for ever; `seen` is told of each look. Trouble with Redis and with the disk is waited
+    /// out: what can't be remembered there is known to Redis and to this process.
     ///
     /// # Errors
-    /// When nothing can be remembered.
+    /// None that another look could mend.
     ///
     /// # Cancel safety
     /// As [`Poller::poll_all`].
@@ -158,6 +165,14 @@ impl Poller {
                     tracing::warn!(%error, "news are not published, trying again");
                     self.feeds[at].due = Instant::now() + self.options.every.min(Duration::from_secs(10));
                 }
+                Err(error @ NewsError::State { .. }) => {
+                    let what = Trouble::from(error).what;
+                    tracing::warn!(
+                        error = what,
+                        "what was published is not remembered on disk, trying again"
+                    );
+                    self.feeds[at].due = Instant::now() + self.options.every;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -166,9 +181,10 @@ impl Poller {
     async fn poll(&mut self, at: usize) -> Result<FeedReport, NewsError> {
         let feed = &self.feeds[at];
         let mut report = FeedReport { feed: host_of(&feed.address).to_owned(), ..FeedReport::default() };
-        let fetched = match self.fetch(feed).await {
-            Ok(fetched) => fetched,
-            Err(trouble) => return Ok(self.postpone(at, report, trouble)),
+        let fetched = match tokio::time::timeout(self.options.timeout, self.fetch(feed)).await {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(trouble)) => return Ok(self.postpone(at, report, trouble)),
+            Err(late) => return Ok(self.postpone(at, report, late.into())),
         };
         let mut changed = None;
         if let Fetched::Document { bytes, etag, last_modified } = fetched {
@@ -187,13 +203,18 @@ impl Poller {
                 .map(|item| NewEntry { identity: item.identity, fields: item.fields })
                 .collect();
             self.publish(at, entries, &mut report).await?;
-            let state = &mut self.feeds[at].state;
-            (state.etag, state.last_modified) = (etag, last_modified);
-            let path = path_of(&self.options.folder, &self.feeds[at].address);
-            self.feeds[at].state.write(&path)?;
+            let feed = &mut self.feeds[at];
+            (feed.state.etag, feed.state.last_modified) = (etag, last_modified);
+            feed.unsaved = true;
         }
-        self.feeds[at].failures = 0;
-        self.feeds[at].due = Instant::now() + self.options.every;
+        let feed = &mut self.feeds[at];
+        if feed.unsaved {
+            // also when nothing changed since it could not be written
+            feed.state.write(&path_of(&self.options.folder, &feed.address))?;
+            feed.unsaved = false;
+        }
+        feed.failures = 0;
+        feed.due = Instant::now() + self.options.every;
         Ok(report)
     }
 
@@ -231,8 +252,8 @@ impl Poller {
         report
     }
 
-    async fn fetch(&self, feed: &Feed) -> Result<Fetched, Trouble> {
-        let mut request = self.client.get(&feed.address);
+    async fn ask(&self, url: Url, feed: &Feed) -> Result<Response, Trouble> {
+        let mut request = self.client.get(url);
         for (name, value) in
             [(IF_NONE_MATCH, &feed.state.etag), (IF_MODIFIED_SINCE, &feed.state.last_modified)]
         {
@@ -240,7 +261,18 @@ impl Poller {
                 request = request.header(name, value);
             }
         }
-        let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
+        Ok(request.send().await.map_err(reqwest::Error::without_url)?)
+    }
+
+    async fn fetch(&self, feed: &Feed) -> Result<Fetched, Trouble> {
+        let first = Url::parse(&feed.address)?;
+        let mut here = first.clone();
+        let mut response = self.ask(here.clone(), feed).await?;
+        for _ in 0..REDIRECTS {
+            let Some(location) = location_of(&response) else { break };
+            here = target(&first, &here, location).await?;
+            response = self.ask(here.clone(), feed).await?;
+        }
         let header = |response: &Response, name| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };

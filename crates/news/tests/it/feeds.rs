@@ -20,6 +20,8 @@ struct Script {
     body: Option<Vec<u8>>,
     status: Option<u16>,
     slow: bool,
+    /// Where it redirects to.
+    location: Option<String>,
     /// Requests that were answered with a document, and those without.
     documents: usize,
     unchanged: usize,
@@ -35,6 +37,9 @@ async fn feed(State(script): State<Shared>, headers: HeaderMap) -> Response {
     let mut script = script.lock().unwrap();
     if let Some(status) = script.status {
         return (StatusCode::from_u16(status).unwrap(), [("retry-after", "1")]).into_response();
+    }
+    if let Some(location) = &script.location {
+        return (StatusCode::FOUND, [("location", location.as_str())]).into_response();
     }
     let tag = format!("\"{}\"", script.items.len());
     let modified = "Fri, 20 Nov 2026 04:45:00 GMT";
@@ -162,4 +167,63 @@ async fn feeds_are_looked_at_again_and_again() {
     }
     running.abort();
     assert_eq!(column(&server, "news:stream", "id").await, ["1", "2", "3", "4", "5"]);
+}
+
+/// Redirects of feeds of this machine are followed; those of others not to this machine. 0.0.0.0 is such another, and answers.
+#[tokio::test]
+async fn nobody_is_led_to_services_of_this_machine() {
+    let (server, control) = redis().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ((from, outside), (to, inside)) = (serve().await, serve().await);
+    to.lock().unwrap().items = vec![1];
+    from.lock().unwrap().location = Some(inside.clone());
+    let other = outside.replace("127.0.0.1", "0.0.0.0");
+    let report = poller(&control, &[&other], folder.path()).poll_all().await.unwrap();
+    let error = report[0].error.clone().unwrap_or_default();
+    assert!(error.contains("host of this machine") && !error.contains("s3cret"), "{error}");
+    assert_eq!(to.lock().unwrap().documents, 0, "it was asked");
+    let report = poller(&control, &[&outside], folder.path()).poll_all().await.unwrap();
+    assert_eq!((report[0].published, report[0].error.clone()), (1, None));
+    // in circles
+    from.lock().unwrap().location = Some(outside.clone());
+    let report = poller(&control, &[&outside], folder.path()).poll_all().await.unwrap();
+    assert!(report[0].error.clone().unwrap_or_default().contains("302"), "{report:?}");
+    assert_eq!(column(&server, "news:stream", "id").await, ["1"]);
+}
+
+/// A disk that can't be written for a while ends nothing, and what was published then is remembered afterwards.
+#[tokio::test]
+async fn a_disk_in_trouble_is_waited_out() {
+    let (server, control) = redis().await;
+    let (script, address) = serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("news");
+    std::fs::write(&place, "in the way").unwrap();
+    script.lock().unwrap().items = vec![1];
+    let mut following = poller(&control, &[&address], &place);
+    let running = tokio::spawn(async move { following.run(|_| {}).await });
+    let until = async |what: &str, so: &mut dyn FnMut() -> bool| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !so() {
+            assert!(std::time::Instant::now() < deadline, "never {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    until("asked again", &mut || script.lock().unwrap().unchanged > 2).await;
+    assert!(!running.is_finished());
+    std::fs::remove_file(&place).unwrap();
+    let mut written = || {
+        std::fs::read_dir(&place).is_ok_and(|mut files| {
+            files.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "json")))
+        })
+    };
+    until("remembered", &mut written).await;
+    running.abort();
+    assert_eq!(column(&server, "news:stream", "id").await, ["1"]);
+    // the disk alone knows it
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+    script.lock().unwrap().items.push(2);
+    assert_eq!(poller(&control, &[&address], &place).poll_all().await.unwrap()[0].published, 1);
 }
