@@ -75,15 +75,18 @@ impl CandleWriter {
         let mut intervals: Vec<&'static str> = batch.iter().map(|candle| candle.interval).collect();
         intervals.sort_unstable();
         intervals.dedup();
+        let mut replaced = Timestamp::NONE;
         for interval in intervals {
-            self.leave_out(interval, batch, &mut wanted, &mut written).await?;
+            replaced = replaced.max(self.leave_out(interval, batch, &mut wanted, &mut written).await?);
         }
         if wanted.is_empty() {
             return Ok(written);
         }
         // of two rows of a candle the later one counts: never the same instant twice
-        self.last = self.clock.now().max(self.last.plus(Duration::from_millis(1)));
-        let mut columns = CandleColumns::new(self.last);
+        let next = Duration::from_millis(1);
+        self.last = self.clock.now().max(self.last.plus(next));
+        // nor one before that of a row that is to be replaced, whose clock may have been ahead of this one
+        let mut columns = CandleColumns::new(self.last.max(replaced.plus(next)));
         for candle in wanted.values() {
             let instrument = &candle.known.instrument;
             columns.push(&candle.numbers, candle.interval, &instrument.symbol, &instrument.exchange);
@@ -95,33 +98,38 @@ impl CandleWriter {
         Ok(written)
     }
 
-    /// Takes out of `wanted` what is stored with the same values.
+    /// Takes out of `wanted` what is stored with the same values. Gives the latest `processed_at` of what is stored with
+    /// others, or [`Timestamp::NONE`].
     async fn leave_out(
         &self,
         interval: &'static str,
         batch: &[Candle],
         wanted: &mut FxHashMap<(&'static str, u32, u32), &Candle>,
         written: &mut Tally,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
         let numbers =
             || batch.iter().filter(|candle| candle.interval == interval).map(|candle| &candle.numbers);
         let mut tokens: Vec<u32> = numbers().map(|numbers| numbers.instrument_token).collect();
         tokens.sort_unstable();
         tokens.dedup();
-        let (Some(low), Some(high)) = (tokens.first(), tokens.last()) else { return Ok(()) };
+        let (Some(low), Some(high)) = (tokens.first(), tokens.last()) else { return Ok(Timestamp::NONE) };
         let times =
             numbers().fold((u32::MAX, 0), |(from, to), numbers| (from.min(numbers.at), to.max(numbers.at)));
         let range = CandleRange { interval, tokens: (*low, *high), only: &tokens, times };
         let mut stored = self.store.candles(&range)?;
         let failed = |source| StoreError::query("read the stored candles", source);
-        while let Some(candle) = stored.next().await.map_err(failed)? {
+        let mut replaced = Timestamp::NONE;
+        while let Some((candle, processed_at)) = stored.next().await.map_err(failed)? {
             let key = (interval, candle.instrument_token, candle.at);
-            if wanted.get(&key).is_some_and(|wanted| wanted.numbers == candle) {
+            let Some(new) = wanted.get(&key) else { continue };
+            if new.numbers == candle {
                 wanted.remove(&key);
                 written.unchanged += 1;
+            } else {
+                replaced = replaced.max(Timestamp::from_millis(processed_at));
             }
         }
-        Ok(())
+        Ok(replaced)
     }
 }
 

@@ -140,12 +140,17 @@ impl CandleColumns {
 const NUMBERS: &str = "instrument_token, toUInt32(toUnixTimestamp(timestamp)) AS at, open, high, low, close, volume, open_interest";
 
 impl Store {
-    /// The candles that are stored, in no order.
+    /// The candles that are stored, in no order, each with its `processed_at` in milliseconds since 1970-01-01 UTC: what is
+    /// to replace it needs a later one.
     ///
     /// # Errors
     /// When the query can't be sent; later failures come with the rows.
-    pub fn candles(&self, range: &CandleRange<'_>) -> Result<RowCursor<StoredCandle>, StoreError> {
-        let sql = format!("SELECT {NUMBERS} FROM candles FINAL WHERE interval = ? AND {}", range.condition());
+    pub fn candles(&self, range: &CandleRange<'_>) -> Result<RowCursor<(StoredCandle, i64)>, StoreError> {
+        let condition = range.condition();
+        let sql = format!(
+            "SELECT {NUMBERS}, toUnixTimestamp64Milli(processed_at) AS written_at FROM candles FINAL \
+             WHERE interval = ? AND {condition}"
+        );
         let query = self.client().query(&sql).bind(range.interval);
         query.fetch().map_err(|source| StoreError::query("read candles", source))
     }

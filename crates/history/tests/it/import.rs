@@ -62,11 +62,20 @@ struct How {
 const USUAL: How = How { keep_going: false, dry_run: false };
 
 async fn bring_in(store: &Store, path: &Path, how: How) -> Result<ImportReport, HistoryError> {
+    bring_in_by(Clock::system(), store, path, how).await
+}
+
+async fn bring_in_by(
+    clock: Clock,
+    store: &Store,
+    path: &Path,
+    how: How,
+) -> Result<ImportReport, HistoryError> {
     let options = SurveyOptions { path: path.to_owned(), interval: Some(Interval::Minute), instrument: None };
     let surveyed = survey(options, &Pass::default())?;
     let options = ImportOptions {
         store: store.clone(),
-        clock: Clock::system(),
+        clock,
         batch_rows: 500,
         keep_going: how.keep_going,
         dry_run: how.dry_run,
@@ -151,6 +160,42 @@ async fn a_file_is_imported_once_however_often() {
     let close =
         "SELECT close FROM candles FINAL WHERE instrument_token = 1 AND timestamp = '2026-11-11 09:15:00'";
     assert_eq!(ask(&store, close).await, "100.45");
+}
+
+/// Which row of a candle counts must not depend on two processes' clocks.
+#[tokio::test]
+async fn a_correction_counts_although_the_clock_was_put_back() {
+    let store = store("import_clock").await;
+    instruments(&store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = |text| Clock::manual(tickhouse_model::Timestamp::from_text(text).unwrap());
+    let text = format!(r#"{{"1": [{}]}}"#, minutes("2026-11-18", 3));
+    let path = write(folder.path(), &text);
+    bring_in_by(clock("2026-11-20 10:00"), &store, &path, USUAL).await.unwrap();
+    for (close, now) in [("100.45", "2026-11-20 09:00"), ("100.35", "2026-11-19 09:00")] {
+        let path = write(folder.path(), &text.replacen("100.25", close, 1));
+        let corrected = bring_in_by(clock(now), &store, &path, USUAL).await.unwrap();
+        assert_eq!((corrected.written, corrected.unchanged), (1, 2));
+        let stored = "SELECT close FROM candles FINAL WHERE timestamp = '2026-11-18 09:15:00'";
+        assert_eq!(ask(&store, stored).await, close);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_was_withdrawn_joins_nothing() {
+    let store = store("import_withdrawn").await;
+    instruments(&store).await;
+    run(
+        &store,
+        "INSERT INTO instruments SELECT * REPLACE ('XWRONG' AS symbol, 'XWRONG' AS tradingsymbol, toDate('2026-11-14') AS \
+         valid_from, toDate('2026-11-13') AS valid_to) FROM instruments WHERE symbol = 'XNEW'",
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), &format!(r#"{{"9": [{}], "XWRONG": [{0}]}}"#, minutes("2026-11-13", 1)));
+    let report = bring_in(&store, &path, USUAL).await.unwrap();
+    assert_eq!((report.written, report.skipped), (1, 1));
+    assert_eq!(ask(&store, "SELECT symbol FROM candles").await, "XNEW");
 }
 
 #[tokio::test]
