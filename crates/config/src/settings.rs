@@ -433,7 +433,7 @@ impl ClickHouse {
 impl Load {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            batch_rows: reader.number("load.batch_rows", 50_000, 1..=1_000_000) as usize,
+            batch_rows: reader.number("load.batch_rows", 100_000, 1..=1_000_000) as usize,
             batch_for: reader.millis("load.batch_ms", 1_000, 10..=60_000),
             name: name(reader, "load.name", "loader"),
             lease: reader.millis("load.lease_ms", 10_000, 1_000..=600_000),
@@ -504,17 +504,23 @@ fn identifier(reader: &mut Reader<'_>, key: &str, default: &str) -> String {
     default.to_owned()
 }
 
+/// Whether a URL behind its scheme holds a password, however badly it is written: `user:pass@`, which may hold a slash, or a
+/// query's `password=`.
+fn holds_password(rest: &str) -> bool {
+    let user = rest.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let is_password =
+        |pair: &str| pair.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case("password"));
+    user || query.split(['&', ';']).any(is_password)
+}
+
 /// A URL of one of these schemes, without a password: it may stand in a log.
 fn url(reader: &mut Reader<'_>, key: &str, default: &str, schemes: &[&str]) -> String {
     let text = reader.text(key, default);
     let origin = reader.origin(key);
     let rest = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)).map(|(_, rest)| rest);
     match rest {
-        Some(rest)
-            if rest.split('/').next().is_some_and(|host| {
-                host.contains('@') && host.contains(':') && host.find(':') < host.find('@')
-            }) =>
-        {
+        Some(rest) if holds_password(rest) => {
             reader.fault(key, origin, "holds a password: put it into the section's password_file".to_owned());
         }
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') => return text,

@@ -99,6 +99,31 @@ fn every_fault_is_reported_at_once_with_its_key() {
 }
 
 #[test]
+fn no_url_holds_a_password() {
+    for (key, url) in [
+        ("clickhouse.url", "http://h:8123/?user=u&password=hunter2"),
+        ("clickhouse.url", "https://h/?Password=hunter2"),
+        ("clickhouse.url", "http://u:hunter2@h:8123"),
+        ("redis.url", "redis://:hun/ter2@h:6379"),
+        ("redis.url", "redis://u:hun@ter2@h"),
+        ("kite.api_url", "https://u:hunter2@h/x"),
+    ] {
+        let (section, name) = key.split_once('.').unwrap();
+        let message = of_text(&format!("[{section}]\n{name} = \"{url}\"")).unwrap_err().to_string();
+        assert!(message.contains(&format!("{key} (tickhouse.toml): holds a password")), "{url}: {message}");
+        assert!(!message.contains("ter2"), "{message}");
+    }
+    for (key, url) in [
+        ("clickhouse.url", "http://h:8123/?database=password"),
+        ("clickhouse.url", "http://[::1]:8123"),
+        ("redis.url", "redis://user@h:6379"),
+    ] {
+        let (section, name) = key.split_once('.').unwrap();
+        of_text(&format!("[{section}]\n{name} = \"{url}\"")).unwrap();
+    }
+}
+
+#[test]
 fn environment_variables_are_checked_too() {
     let error = of_environment(&[
         ("TICKHOUSE_REDIS_PORTS", "1"),
