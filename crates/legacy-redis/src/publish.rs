@@ -33,6 +33,8 @@ pub(crate) struct Publisher<'a> {
     /// What the loader stored, as far as anybody said; kept on disk, because Redis may lose it.
     mark: EntryId,
     looked: Option<Instant>,
+    /// Entries that the stream had room for when it was looked at, less those added since.
+    room: u64,
 }
 
 /// How a run ended.
@@ -52,7 +54,7 @@ impl<'a> Publisher<'a> {
         let stream = control.options().import_stream(name);
         let mark: Option<String> = read_json(&mark_path(folder))?;
         let mark = mark.and_then(|text| text.parse().ok()).unwrap_or(EntryId::ZERO);
-        Ok(Self { control, stream, folder, longest, mark, looked: None })
+        Ok(Self { control, stream, folder, longest, mark, looked: None, room: 0 })
     }
 
     /// Whether the stream was ever written.
@@ -131,7 +133,7 @@ impl<'a> Publisher<'a> {
                 if batch.is_empty() {
                     break;
                 }
-                self.wait_for_room().await?;
+                self.wait_for_room(batch.len() as u64).await?;
                 if self.control.add_at(&self.stream, &batch, make).await?.is_none() {
                     return Ok(End::Vanished);
                 }
@@ -165,7 +167,7 @@ impl<'a> Publisher<'a> {
                 if batch.is_empty() {
                     break;
                 }
-                self.wait_for_room().await?;
+                self.wait_for_room(batch.len() as u64).await?;
                 if self.control.add_at(&self.stream, &batch, make).await?.is_none() {
                     return Ok(End::Vanished);
                 }
@@ -178,19 +180,22 @@ impl<'a> Publisher<'a> {
     }
 
     /// Waits while the stream is long; what is stored is removed from it, since nobody else reads this stream.
-    async fn wait_for_room(&mut self) -> Result<(), ImportError> {
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+    async fn wait_for_room(&mut self, entries: u64) -> Result<(), ImportError> {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) && self.room >= entries {
+            self.room -= entries;
             return Ok(());
         }
         let mut since = Instant::now();
         loop {
             self.look_at_mark().await?;
             self.looked = Some(Instant::now());
-            if self.control.length(self.stream.name()).await? <= self.longest {
-                return Ok(());
+            let mut length = self.control.length(self.stream.name()).await?;
+            if length > self.longest {
+                self.control.trim(self.stream.name(), self.mark).await?;
+                length = self.control.length(self.stream.name()).await?;
             }
-            self.control.trim(self.stream.name(), self.mark).await?;
-            if self.control.length(self.stream.name()).await? <= self.longest {
+            if length <= self.longest {
+                self.room = (self.longest - length).saturating_sub(entries);
                 return Ok(());
             }
             if since.elapsed() >= PATIENCE {
