@@ -51,6 +51,23 @@ pub enum ImportError {
         /// What was asked for.
         wanted: String,
     },
+    /// The folder belongs to an import that was begun with other rules.
+    #[error(
+        "{folder} was begun with other rules, and records of both would be mixed: go on with the rules it was begun \
+         with, or give this import another name"
+    )]
+    OtherRules {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another process has the folder.
+    #[error(
+        "{folder} is being imported by another process: wait for its end, or give this import another name"
+    )]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A stream of this name is there, and nothing on disk tells what was published to it.
     #[error(
         "{stream} was written by an import that this data directory knows nothing of: give this one another name"

@@ -3,6 +3,7 @@
 use crate::error::ImportError;
 use crate::files::{failed, read_json, remove_folder, write_json};
 use crate::follow::name_of;
+use crate::identity::{Identity, endpoint_of};
 use crate::live::Positions;
 use crate::names::Names;
 use crate::plan::{self, PlanReader, PlannedKey};
@@ -15,6 +16,7 @@ use crate::source::{Element, Kind, Shape, SourceDb};
 use crate::spool::{Checkpoint, Spool, checkpoint_of, spool_path};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tickhouse_stream::Control;
@@ -23,7 +25,7 @@ use tickhouse_stream::Control;
 const KEYS: usize = 512;
 /// Between two checkpoints of reading.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Largest sum of the texts that are read in one round trip.
+/// Largest sum of what is read in one round trip, as far as sizes are known.
 const TOGETHER_BYTES: u64 = 8 << 20;
 
 /// What to import, and where to.
@@ -83,13 +85,6 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Written first: what a folder is an import of.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    endpoint: String,
-    dbs: Vec<u32>,
-}
-
 /// The plan is complete.
 #[derive(Debug, Serialize, Deserialize)]
 struct Planned {
@@ -102,13 +97,16 @@ pub struct Import {
     options: ImportOptions,
     folder: PathBuf,
     dbs: Vec<(u32, SourceDb)>,
+    /// Keeps other processes out.
+    _lock: File,
 }
 
 impl Import {
     /// An import; nothing is read yet.
     ///
     /// # Errors
-    /// When name or address are none, or the folder belongs to an import of something else.
+    /// When name or address are none, the folder belongs to an import of something else or by other rules, or another process
+    /// has it.
     pub fn new(options: ImportOptions) -> Result<Self, ImportError> {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let name = &options.name;
@@ -124,21 +122,9 @@ impl Import {
         let endpoint = endpoint_of(&options.source);
         let open = |db: &u32| Ok((*db, SourceDb::new(&options.source, &endpoint, *db)?));
         let dbs = options.dbs.iter().map(open).collect::<Result<_, ImportError>>()?;
-        std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
-        let identity = Identity { endpoint, dbs: options.dbs.clone() };
-        let path = folder.join("import.json");
-        match read_json::<Identity>(&path)? {
-            Some(found) if found != identity => {
-                return Err(ImportError::OtherSource {
-                    folder,
-                    found: describe(&found),
-                    wanted: describe(&identity),
-                });
-            }
-            Some(_) => {}
-            None => write_json(&path, &identity)?,
-        }
-        Ok(Self { options, folder, dbs })
+        let identity = Identity { endpoint, dbs: options.dbs.clone(), rules: options.rules.added.clone() };
+        let lock = identity.claim(&folder)?;
+        Ok(Self { options, folder, dbs, _lock: lock })
     }
 
     /// Imports what is not imported yet, and says what was done in all. Run again after it ended, it changes nothing.
@@ -295,8 +281,10 @@ impl Reading<'_> {
         let mut together: Vec<(&[u8], Shape)> = Vec::new();
         let mut bytes = 0;
         for (key, shape) in names.iter().zip(shapes) {
-            if shape.is_small() && !matches!(shape.kind, Kind::Gone | Kind::Other) {
-                bytes += if shape.kind == Kind::Text { shape.size } else { shape.size * 256 };
+            let size = source.bytes_of(shape);
+            let small = shape.is_small() && size <= TOGETHER_BYTES;
+            if small && !matches!(shape.kind, Kind::Gone | Kind::Other) {
+                bytes += size;
                 together.push((key, shape));
                 if bytes >= TOGETHER_BYTES {
                     self.together(db, source, &together).await?;
@@ -407,16 +395,4 @@ impl Reading<'_> {
         }
         Ok(())
     }
-}
-
-fn describe(identity: &Identity) -> String {
-    let dbs: Vec<String> = identity.dbs.iter().map(u32::to_string).collect();
-    format!("{} (databases {})", identity.endpoint, dbs.join(", "))
-}
-
-/// Host and port without credentials.
-fn endpoint_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    rest.split(['/', '?']).next().unwrap_or_default().to_owned()
 }

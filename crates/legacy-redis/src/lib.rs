@@ -24,12 +24,15 @@
 //! It is not `ticks:stream` itself, because producers written to the brief send `MAXLEN 100000` with their own entries, which
 //! would remove what was not read yet.
 
+mod answer;
 mod error;
 mod files;
 mod follow;
+mod identity;
 mod import;
 mod live;
 mod names;
+mod pace;
 mod plan;
 mod publish;
 mod recognise;

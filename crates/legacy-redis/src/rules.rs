@@ -1,7 +1,7 @@
 //! What fields and keys mean: data, which a file may extend.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const BUILTIN: &str = include_str!("../data/fields.toml");
@@ -23,6 +23,8 @@ pub struct Rules {
     pub(crate) exchanges: FxHashSet<String>,
     pub(crate) containers: FxHashSet<String>,
     pub(crate) keys: Vec<KeyPattern>,
+    /// What was added to the built-in ones, in this order.
+    pub(crate) added: Vec<RulesFile>,
 }
 
 /// What a key of this form tells.
@@ -48,9 +50,10 @@ pub(crate) enum Named {
     Interval,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A file of rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(crate) struct RulesFile {
     #[serde(default)]
     fields: BTreeMap<String, Vec<String>>,
     #[serde(default)]
@@ -63,7 +66,7 @@ struct File {
     keys: Vec<KeyRule>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyRule {
     pattern: String,
@@ -79,6 +82,7 @@ impl Default for Rules {
             exchanges: FxHashSet::default(),
             containers: FxHashSet::default(),
             keys: Vec::new(),
+            added: Vec::new(),
         };
         empty.with_toml("the built-in rules", BUILTIN).expect("a test reads the built-in rules")
     }
@@ -101,8 +105,11 @@ impl Rules {
     /// When the text is no TOML, a key is unknown, or a column or a part of a pattern does not exist.
     pub fn with_toml(mut self, file: &str, text: &str) -> Result<Self, RulesError> {
         let fault = |what: String| RulesError { file: file.to_owned(), what };
-        let rules: File = toml::from_str(text).map_err(|error| fault(error.message().to_owned()))?;
+        let rules: RulesFile = toml::from_str(text).map_err(|error| fault(error.message().to_owned()))?;
         let builtin = self.columns.is_empty();
+        if !builtin {
+            self.added.push(rules.clone());
+        }
         let known: FxHashSet<String> = self.columns.values().map(|(column, _)| column.clone()).collect();
         for (column, names) in rules.fields {
             if !builtin && !known.contains(&column) {

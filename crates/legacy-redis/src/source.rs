@@ -3,7 +3,9 @@
 //! `SELECT` (by the address), `SCAN`, `TYPE`, `STRLEN`, `HLEN`, `LLEN`, `ZCARD`, `XLEN`, `GET`, `HSCAN`, `HGETALL`, `LRANGE`, `ZRANGE`,
 //! `XRANGE`; to follow it also `CONFIG GET` and `PSUBSCRIBE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
 
+use crate::answer::{bytes, elements, integer, kind_of, last_id, list, pairs, size_of, start_after};
 use crate::error::ImportError;
+use crate::pace::{FIRST, Pace};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value, cmd, pipe};
 use std::time::{Duration, Instant};
@@ -14,14 +16,14 @@ const ANSWER: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Elements of a key that are read with the keys beside it; of a larger one, this many at a time.
+/// Elements of a key that are read with the keys beside it.
 pub(crate) const SMALL: u64 = 256;
-const CHUNK: u64 = 1_000;
-/// Bytes of a text that is read, and of one that is read with the keys beside it.
-const TEXT_MAX: u64 = 64 << 20;
+/// Bytes of a text that is read, and of one that is read with the keys beside it. As JSON it takes some ten times as many.
+const TEXT_MAX: u64 = 8 << 20;
 const TEXT_SMALL: u64 = 64 << 10;
-/// Fields of a hash that is read at once, to have them in an order.
+/// Fields and bytes of a hash, which is read at once to have its fields in an order.
 const HASH_MAX: u64 = 1_000_000;
+const HASH_BYTES: u64 = 256 << 20;
 
 /// One database of the source.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct SourceDb {
     client: Client,
     endpoint: String,
     connection: Option<MultiplexedConnection>,
+    pace: Pace,
 }
 
 /// A key and what kind of value it has.
@@ -85,7 +88,7 @@ impl SourceDb {
             doing: "its address is read",
             source,
         })?;
-        Ok(Self { client, endpoint: endpoint.to_owned(), connection: None })
+        Ok(Self { client, endpoint: endpoint.to_owned(), connection: None, pace: Pace::new() })
     }
 
     async fn connection(&mut self) -> Result<MultiplexedConnection, RedisError> {
@@ -201,6 +204,14 @@ impl SourceDb {
         }
     }
 
+    /// Bytes of a key's value: of a text exactly, of others by what was read lately.
+    pub(crate) const fn bytes_of(&self, shape: Shape) -> u64 {
+        match shape.kind {
+            Kind::Text => shape.size,
+            _ => self.pace.bytes(shape.size),
+        }
+    }
+
     /// Values of small keys, in one round trip.
     pub(crate) async fn small(&mut self, keys: &[(&[u8], Shape)]) -> Result<Vec<Vec<Element>>, ImportError> {
         let mut pipeline = pipe();
@@ -211,7 +222,16 @@ impl SourceDb {
             return Ok(Vec::new());
         }
         let answers = self.ask("reading keys", &pipeline).await?.0;
-        Ok(answers.into_iter().zip(keys).map(|(value, (_, shape))| elements(value, shape.kind)).collect())
+        let values: Vec<_> =
+            answers.into_iter().zip(keys).map(|(value, (_, shape))| elements(value, shape.kind)).collect();
+        let (mut count, mut bytes) = (0, 0);
+        for (found, (_, shape)) in values.iter().zip(keys).filter(|(_, (_, shape))| shape.kind != Kind::Text)
+        {
+            count += shape.size;
+            bytes += size_of(found);
+        }
+        self.pace.note(count, bytes);
+        Ok(values)
     }
 
     /// The value of a large key, piece by piece. `from` is where the last piece ended, empty at the beginning.
@@ -223,30 +243,37 @@ impl SourceDb {
     ) -> Result<(Vec<Element>, Option<String>), ImportError> {
         const DOING: &str = "reading a large key";
         match shape.kind {
-            Kind::Text if shape.size > TEXT_MAX => Ok((vec![Element::Refused("larger than 64 MiB")], None)),
+            Kind::Text if shape.size > TEXT_MAX => Ok((vec![Element::Refused("larger than 8 MiB")], None)),
             Kind::Hash if shape.size > HASH_MAX => {
                 Ok((vec![Element::Refused("a hash of more than 1,000,000 fields")], None))
             }
+            Kind::Hash if shape.size > SMALL && self.hash_bytes(key, shape.size).await? > HASH_BYTES => {
+                Ok((vec![Element::Refused("a hash of more than 256 MiB, as its first fields tell")], None))
+            }
             Kind::List | Kind::SortedSet => {
                 let start: u64 = from.parse().unwrap_or(0);
+                let count = self.pace.count(from.is_empty());
                 let name = if shape.kind == Kind::List { "LRANGE" } else { "ZRANGE" };
                 let mut command = cmd(name);
-                command.arg(key).arg(start).arg(start + CHUNK - 1);
+                command.arg(key).arg(start).arg(start + count - 1);
                 if shape.kind == Kind::SortedSet {
                     command.arg("WITHSCORES");
                 }
                 let found = elements(self.ask_one(DOING, command).await?, shape.kind);
-                let next = (found.len() as u64 == CHUNK).then(|| (start + CHUNK).to_string());
+                self.pace.note(found.len() as u64, size_of(&found));
+                let next = (found.len() as u64 == count).then(|| (start + count).to_string());
                 Ok((found, next))
             }
             Kind::Stream => {
-                let start = if from.is_empty() { "-".to_owned() } else { format!("({from}") };
+                let Some(start) = start_after(from) else { return Ok((Vec::new(), None)) };
+                let count = self.pace.count(from.is_empty());
                 let mut command = cmd("XRANGE");
-                command.arg(key).arg(start).arg("+").arg("COUNT").arg(CHUNK);
+                command.arg(key).arg(start).arg("+").arg("COUNT").arg(count);
                 let value = self.ask_one(DOING, command).await?;
                 let last = last_id(&value);
                 let found = elements(value, shape.kind);
-                let next = last.filter(|_| found.len() as u64 == CHUNK);
+                self.pace.note(found.len() as u64, size_of(&found));
+                let next = last.filter(|_| found.len() as u64 == count);
                 Ok((found, next))
             }
             kind => {
@@ -256,6 +283,16 @@ impl SourceDb {
                 Ok((elements(value, kind), None))
             }
         }
+    }
+
+    /// Bytes of a hash of so many fields, by some of them.
+    async fn hash_bytes(&mut self, key: &[u8], fields: u64) -> Result<u64, ImportError> {
+        let mut command = cmd("HSCAN");
+        command.arg(key).arg(0).arg("COUNT").arg(FIRST);
+        let answer = list(self.ask_one("looking at a hash", command).await?);
+        let found = answer.into_iter().nth(1).map(pairs).unwrap_or_default();
+        let bytes: u64 = found.iter().map(|(field, value)| (field.len() + value.len()) as u64).sum();
+        Ok((bytes / (found.len() as u64).max(1)).saturating_mul(fields))
     }
 }
 
@@ -287,92 +324,4 @@ fn add_whole(pipeline: &mut Pipeline, key: &[u8], kind: Kind) {
         Kind::Stream => pipeline.cmd("XRANGE").arg(key).arg("-").arg("+"),
         Kind::Gone | Kind::Other => pipeline.cmd("TYPE").arg(key),
     };
-}
-
-fn kind_of(name: &[u8]) -> Kind {
-    match name {
-        b"string" => Kind::Text,
-        b"hash" => Kind::Hash,
-        b"list" => Kind::List,
-        b"zset" => Kind::SortedSet,
-        b"stream" => Kind::Stream,
-        b"none" => Kind::Gone,
-        _ => Kind::Other,
-    }
-}
-
-fn elements(value: Value, kind: Kind) -> Vec<Element> {
-    match kind {
-        Kind::Text if value == Value::Nil => Vec::new(),
-        Kind::Text => vec![Element::Text { bytes: bytes(value), score: None }],
-        Kind::Hash => {
-            let mut fields = pairs(value);
-            fields.sort_unstable();
-            if fields.is_empty() { Vec::new() } else { vec![Element::Fields { fields, at: None, id: None }] }
-        }
-        Kind::List => {
-            list(value).into_iter().map(|item| Element::Text { bytes: bytes(item), score: None }).collect()
-        }
-        Kind::SortedSet => pairs(value)
-            .into_iter()
-            .map(|(member, score)| Element::Text { bytes: member, score: time_of_score(&score) })
-            .collect(),
-        Kind::Stream => list(value)
-            .into_iter()
-            .map(|entry| {
-                let mut parts = list(entry).into_iter();
-                let id = parts.next().map(bytes).unwrap_or_default();
-                let id = String::from_utf8_lossy(&id).into_owned();
-                let at = id.split('-').next().map(str::to_owned);
-                Element::Fields { fields: parts.next().map(pairs).unwrap_or_default(), at, id: Some(id) }
-            })
-            .collect(),
-        Kind::Gone | Kind::Other => Vec::new(),
-    }
-}
-
-/// A score that may be a Unix time, without an exponent.
-fn time_of_score(score: &[u8]) -> Option<String> {
-    let number: f64 = std::str::from_utf8(score).ok()?.parse().ok()?;
-    (1e8..1e19)
-        .contains(&number)
-        .then(|| if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.6}") })
-}
-
-fn last_id(value: &Value) -> Option<String> {
-    let Value::Array(entries) = value else { return None };
-    let Some(Value::Array(entry)) = entries.last() else { return None };
-    Some(String::from_utf8_lossy(&bytes(entry.first()?.clone())).into_owned())
-}
-
-fn bytes(value: Value) -> Vec<u8> {
-    match value {
-        Value::BulkString(bytes) => bytes,
-        Value::SimpleString(text) => text.into_bytes(),
-        Value::Int(number) => number.to_string().into_bytes(),
-        _ => Vec::new(),
-    }
-}
-
-fn list(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(values) => values,
-        _ => Vec::new(),
-    }
-}
-
-fn pairs(value: Value) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut values = list(value).into_iter();
-    let mut pairs = Vec::with_capacity(values.len() / 2);
-    while let (Some(first), Some(second)) = (values.next(), values.next()) {
-        pairs.push((bytes(first), bytes(second)));
-    }
-    pairs
-}
-
-fn integer(value: Option<&Value>) -> u64 {
-    match value {
-        Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
-        _ => 0,
-    }
 }

@@ -1,7 +1,9 @@
 //! Imports from a real Redis into a real Redis, killed on the way.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod folder;
 mod follow;
+mod large;
 mod market;
 mod recognise;
 
@@ -27,7 +29,7 @@ pub(crate) fn options(source: &str, folder: &Path) -> ImportOptions {
     }
 }
 
-async fn import(options: ImportOptions, target: &str) -> Result<ImportReport, ImportError> {
+pub(crate) async fn import(options: ImportOptions, target: &str) -> Result<ImportReport, ImportError> {
     let control = Control::new(RedisOptions::at(target)).unwrap();
     let names = Names::new(&instruments());
     Import::new(options)?.run(&control, &names, |_| {}).await
@@ -293,8 +295,8 @@ async fn the_stream_does_not_grow_beyond_its_limit() {
     task.await.unwrap().unwrap();
     seen.extend(published(&new.url()).await);
     assert_same(&seen, &writer.oracle);
-    // looked at every 200 ms: what is sent between two looks comes on top
-    assert!(stored > 1 && longest < writer.oracle.len() as u64, "{longest} entries at once, {stored} looks");
+    // a batch may come on top
+    assert!(stored > 1 && longest <= 3_000, "{longest} entries at once, {stored} looks");
 }
 
 #[tokio::test]
