@@ -2,10 +2,11 @@
 //!
 //! Streams are read from where they were left, so nothing is missed while the follower is away. What a hash or a text held is
 //! gone when it is overwritten: each change is read as soon as the source tells of it, the latest of several in a row, and
-//! what changed while nobody listened is not known. Lists and sorted sets are not followed.
+//! what changed while nobody listened is not known. A value that is written again as it was is no change. Lists and sorted sets are not followed.
 
 use crate::error::ImportError;
 use crate::import::Import;
+use crate::latest::Latest;
 use crate::live::{LiveLog, Positions};
 use crate::names::Names;
 use crate::publish::Publisher;
@@ -26,6 +27,9 @@ const EVERY: Duration = Duration::from_millis(200);
 const DIRTY: usize = 1_000_000;
 /// Rounds between two looks at every known stream, for those that no notification told of.
 const ALL_STREAMS_EVERY: u64 = 25;
+/// Notifications after which a key holds what it held, or nothing.
+const NO_CHANGE: [&str; 9] =
+    ["expire", "persist", "expired", "evicted", "del", "rename_from", "move_from", "hexpire", "hpersist"];
 /// Records of a batch, about.
 const BATCH: usize = 5_000;
 
@@ -71,7 +75,7 @@ impl Import {
         let mut log = LiveLog::open(&folder, || streams)?;
         let mut publisher = Publisher::new(control, &options.name, &folder, options.longest_stream)?;
         let recogniser = Recogniser::new(&options.rules, names);
-        let dirty = SharedDirty::default();
+        let (dirty, mut latest) = (SharedDirty::default(), Latest::default());
         let mut report = FollowReport { notified: self.notifies().await?, ..FollowReport::default() };
         let mut listeners = tokio::task::JoinSet::new();
         if report.notified {
@@ -100,7 +104,7 @@ impl Import {
             keys.sort_unstable();
             for part in keys.chunk_by(|a, b| a.0 == b.0) {
                 for chunk in part.chunks(512) {
-                    self.round(chunk, &recogniser, &mut log, &mut report).await?;
+                    self.round(chunk, &recogniser, &mut latest, &mut log, &mut report).await?;
                     publisher.publish_live(&log, &sorted).await?;
                 }
             }
@@ -117,6 +121,7 @@ impl Import {
         &mut self,
         keys: &[(u32, Vec<u8>)],
         recogniser: &Recogniser<'_>,
+        latest: &mut Latest,
         log: &mut LiveLog,
         report: &mut FollowReport,
     ) -> Result<(), ImportError> {
@@ -133,7 +138,13 @@ impl Import {
             };
             loop {
                 let (elements, next) = source.piece(key, shape, &from).await?;
+                let before = kept.records.len();
                 kept.take(db, key, elements, recogniser, report);
+                let found = &kept.records[before..];
+                // entries of a stream are new by themselves
+                if shape.kind != Kind::Stream && !found.is_empty() && !latest.changes(db, key, found) {
+                    kept.records.truncate(before);
+                }
                 if kept.records.len() >= BATCH {
                     kept.keep(log, report)?;
                 }
@@ -223,6 +234,10 @@ async fn listen(client: Client, db: u32, dirty: SharedDirty) {
             while let Some(message) = messages.next().await {
                 let channel: Vec<u8> = message.get_channel()?;
                 let Some(key) = channel.strip_prefix(prefix.as_bytes()) else { continue };
+                let event: String = message.get_payload().unwrap_or_default();
+                if NO_CHANGE.contains(&event.as_str()) {
+                    continue;
+                }
                 let mut dirty = dirty.lock().unwrap_or_else(PoisonError::into_inner);
                 if dirty.keys.len() < DIRTY {
                     dirty.keys.insert((db, key.to_vec()));

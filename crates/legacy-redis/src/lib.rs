@@ -30,6 +30,7 @@ mod files;
 mod follow;
 mod identity;
 mod import;
+mod latest;
 mod live;
 mod names;
 mod pace;

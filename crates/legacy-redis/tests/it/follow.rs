@@ -72,6 +72,16 @@ async fn streams_are_followed_over_kills_and_hashes_while_it_listens() {
         let _: u64 = command.query_async(&mut connect(&old.url(), 0).await).await.unwrap();
         wait_for(&new.url(), oracle.len()).await;
     }
+    // what is written again as it was, or gets a time to live, is no change; the key after it tells that all was looked at
+    let mut again = redis::pipe();
+    again.cmd("EXPIRE").arg("ltp:INFY").arg(1_000);
+    again.cmd("HSET").arg("ltp:INFY").arg("last_price").arg("200000.04").arg("timestamp").arg(AT + 4);
+    again.cmd("PERSIST").arg("ltp:INFY");
+    let last = format!("{{\"instrument_token\": 408065, \"last_price\": 300000, \"timestamp\": {AT}}}");
+    again.cmd("SET").arg("quote:after").arg(last);
+    oracle.insert(30_000_000, Expected { token: 408_065, seconds: AT, packet_type: String::new() });
+    let _: Vec<redis::Value> = again.query_async(&mut connect(&old.url(), 0).await).await.unwrap();
+    wait_for(&new.url(), oracle.len()).await;
     child.kill().unwrap();
     child.wait().unwrap();
     assert_same(&published(&new.url()).await, &oracle);
