@@ -97,19 +97,22 @@ impl Store {
             partition: String,
             day: u16,
             instrument_token: u32,
+            is_known: bool,
             ticks: u64,
-            known: bool,
         }
-        let sql = "SELECT partition, day, instrument_token, ticks, known.found AS known FROM \
-                   (SELECT _partition_id AS partition, date AS day, instrument_token, count() AS ticks FROM tick_data \
-                    WHERE data_quality = 'raw' GROUP BY partition, day, instrument_token) AS raw \
-                   LEFT JOIN (SELECT instrument_token, valid_from, valid_to, true AS found FROM instruments FINAL) AS known \
-                   ON known.instrument_token = raw.instrument_token AND raw.day BETWEEN known.valid_from AND known.valid_to \
-                   ORDER BY day, partition, instrument_token";
+        // what is unknown comes as one row, however many tokens and days it is
+        let sql = "SELECT if(known.found, raw.id, '') AS partition, if(known.found, raw.on_day, toDate(0)) AS day, \
+                   if(known.found, raw.token, 0) AS instrument_token, known.found AS is_known, sum(raw.rows) AS ticks FROM \
+                   (SELECT _partition_id AS id, date AS on_day, instrument_token AS token, count() AS rows FROM tick_data \
+                    WHERE data_quality = 'raw' GROUP BY id, on_day, token) AS raw \
+                   LEFT JOIN (SELECT instrument_token AS token, valid_from, valid_to, true AS found FROM instruments FINAL) \
+                   AS known ON known.token = raw.token AND raw.on_day BETWEEN known.valid_from AND known.valid_to \
+                   GROUP BY 1, 2, 3, 4 ORDER BY 2, 1, 3";
         let failed = |source| StoreError::query("look for rows to mend", source);
         let mut plan = MendPlan::default();
-        for raw in self.client().query_raw(sql).fetch_all::<Raw>().await.map_err(failed)? {
-            if !raw.known {
+        let mut rows = self.client().query_raw(sql).fetch::<Raw>().map_err(failed)?;
+        while let Some(raw) = rows.next().await.map_err(failed)? {
+            if !raw.is_known {
                 plan.unknown_rows += raw.ticks;
                 continue;
             }
@@ -157,7 +160,8 @@ impl Store {
     /// Gives index values without a symbol the one of their token, and returns when it is done.
     ///
     /// Mended rows are inserted before the nameless ones are deleted: for a moment both are there. Whoever is killed between runs it
-    /// again.
+    /// again. An insert that a killed caller left running is ended first, since its rows can't be seen yet; so is one of a caller
+    /// that lives, whose call fails.
     ///
     /// # Errors
     /// When a statement fails; call it again.
@@ -170,7 +174,12 @@ impl Store {
              INNER JOIN (SELECT instrument_token, symbol, valid_from, valid_to FROM instruments FINAL) AS known \
              ON known.instrument_token = index.instrument_token AND index.date BETWEEN known.valid_from AND known.valid_to"
         );
+        let mark = format!("mend-indices/{}/", self.options().database);
+        let kill = "KILL QUERY WHERE startsWith(query_id, ?) SYNC FORMAT Null";
+        let ended = self.client().query(kill).bind(&mark).execute().await;
+        ended.map_err(|source| StoreError::query("end an earlier insert of mended index values", source))?;
         let client = self.insert_client().clone().with_setting("insert_deduplicate", "0");
+        let client = client.with_setting("query_id", format!("{mark}{}", Uuid::new_v4().simple()));
         let done = client.query_raw(&insert).execute().await;
         done.map_err(|source| StoreError::query("insert mended index values", source))?;
         let delete = format!(
