@@ -1,8 +1,9 @@
 //! The instruments of the day: from the exchange's master or a file into ClickHouse, and from there into memory.
 
+use crate::endpoints;
 use anyhow::{Context as _, ensure};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,35 @@ const DAYS_BACK: u16 = 15;
 const MASTER_IS_READY: u32 = (8 * 60 + 35) * 60;
 /// Pause between attempts to fetch the day's master, and between looks at the time.
 const SYNC_EVERY: Duration = Duration::from_mins(1);
+
+/// How often a process that waits for another one looks whether that has ended.
+const LOCK_LOOK: Duration = Duration::from_millis(100);
+
+/// Lets one process of a data directory at a time do `what`, by the system's lock on a file, which ends with its holder. Waits
+/// for the others.
+///
+/// # Cancel safety
+/// Safe: a dropped future holds nothing.
+pub(crate) async fn alone(data_dir: &Path, what: &str) -> anyhow::Result<File> {
+    let folder = endpoints::run_dir(data_dir);
+    let path = folder.join(format!("{what}.lock"));
+    let failed = || format!("{} can't be locked", path.display());
+    std::fs::create_dir_all(&folder).with_context(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(failed)?;
+    let mut waits = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+            Err(TryLockError::WouldBlock) if waits => {}
+            Err(TryLockError::WouldBlock) => {
+                tracing::warn!(lock = %path.display(), "another process does the same: waiting for its end");
+                waits = true;
+            }
+        }
+        tokio::time::sleep(LOCK_LOOK).await;
+    }
+}
 
 /// The calendar of this configuration.
 pub(crate) fn calendar(config: &Config) -> anyhow::Result<Arc<Calendar>> {
@@ -96,8 +126,9 @@ pub(crate) fn master<'a>(table: &InstrumentTable, day: u16, whole: bool, source:
     Master { day, whole, source, exchanges, may_shrink: false, dry_run: false }
 }
 
-/// Stores a table as a master.
+/// Stores a table as a master. Each begins where the one before it has ended: a master is judged by what is stored.
 pub(crate) async fn store(
+    config: &Config,
     store: &Store,
     table: &InstrumentTable,
     master: &Master<'_>,
@@ -105,6 +136,7 @@ pub(crate) async fn store(
 ) -> anyhow::Result<MasterReport> {
     ensure!(!table.is_empty(), "{} has no instruments", master.source);
     let instruments = table.iter().map(|instrument| table.instrument(&instrument));
+    let _lock = if master.dry_run { None } else { Some(alone(&config.data_dir, "instruments").await?) };
     Ok(store.store_master(master, instruments, progress).await?)
 }
 
@@ -112,7 +144,7 @@ pub(crate) async fn store(
 pub(crate) async fn sync(config: &Config, reached: &Store, may_shrink: bool) -> anyhow::Result<MasterReport> {
     let (table, _) = fetch_with(&config.kite.api_url, rules(config)?).await?;
     let master = Master { may_shrink, ..master(&table, today(config), true, &config.kite.api_url) };
-    store(reached, &table, &master, |_| ()).await
+    store(config, reached, &table, &master, |_| ()).await
 }
 
 /// Stores the master of every day that begins, once the exchange has made it. Never ends.
@@ -209,4 +241,20 @@ async fn refresh(config: &Config, store: &Store, seen: &mut i64) -> anyhow::Resu
     tracing::info!(instruments = table.len(), bytes = table.memory_bytes(), "instruments loaded");
     *seen = changed_at;
     Ok(Some(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_at_a_time_by_data_directory_and_work() {
+        let here = tempfile::tempdir().unwrap();
+        let held = alone(here.path(), "instruments").await.unwrap();
+        let second = || tokio::time::timeout(3 * LOCK_LOOK, alone(here.path(), "instruments"));
+        assert!(second().await.is_err(), "it waits");
+        assert!(alone(here.path(), "mend").await.is_ok(), "other work");
+        drop(held);
+        assert!(second().await.unwrap().is_ok());
+    }
 }

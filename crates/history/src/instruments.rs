@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tickhouse_enrich::{InstrumentTable, Market};
 use tickhouse_model::{Instrument, InstrumentKind, Token};
-use tickhouse_store::{Store, StoreError, TickInstrument};
+use tickhouse_store::{HELD_VERSIONS, Store, StoreError, TickInstrument};
 
 /// Names that one query asks for.
 const AT_ONCE: usize = 2_000;
@@ -165,15 +165,20 @@ pub async fn resolve(
                 Name::Symbol { symbol, .. } => Some(symbol.as_ref()),
             })
             .collect();
-        for (table, days) in [
-            ("instruments", "toUInt16(valid_from) AS first_day, toUInt16(valid_to) AS last_day".to_owned()),
+        for (table, days, held) in [
+            (
+                "instruments",
+                "toUInt16(valid_from) AS first_day, toUInt16(valid_to) AS last_day".to_owned(),
+                HELD_VERSIONS,
+            ),
             // the present one: of which days it is true is not said, so it stands behind the others
             (
                 "token_metadata",
                 format!("toUInt16({FOR_EVER}) AS first_day, toUInt16({FOR_EVER}) AS last_day"),
+                "true",
             ),
         ] {
-            let select = format!("SELECT {COLUMNS}, {days} FROM {table} FINAL WHERE");
+            let select = format!("SELECT {COLUMNS}, {days} FROM {table} FINAL WHERE {held} AND");
             if !tokens.is_empty() {
                 let query = store.client().query(&format!("{select} instrument_token IN ?")).bind(&tokens);
                 found.add_all(query.fetch_all::<InstrumentRow>().await, |known, found| {
@@ -181,7 +186,7 @@ pub async fn resolve(
                 })?;
             }
             if !symbols.is_empty() {
-                let sql = format!("{select} tradingsymbol IN ? OR symbol IN ?");
+                let sql = format!("{select} (tradingsymbol IN ? OR symbol IN ?)");
                 let query = store.client().query(&sql).bind(&symbols).bind(&symbols);
                 found.add_all(query.fetch_all::<InstrumentRow>().await, |known, found| {
                     found.by_symbol(known);

@@ -45,6 +45,10 @@ pub(crate) const ATTRIBUTES: &str = "instrument_token, symbol, tradingsymbol, un
      toString(segment) AS segment, toString(sector) AS sector, toString(asset_class) AS asset_class, \
      toString(instrument_type) AS instrument_type, expiry, strike, tick_size, lot_size";
 
+/// The condition on rows of `instruments` that hold on some day. The others were withdrawn by a later master: they stay in the
+/// table, because deleting them could uncover the rows that they replaced.
+pub const HELD_VERSIONS: &str = "(valid_from <= valid_to AND valid_to > toDate(0))";
+
 /// What a token meant from one day to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstrumentVersion {
@@ -127,17 +131,19 @@ impl Store {
     pub fn instruments_since(&self, since: u16) -> Result<InstrumentCursor, StoreError> {
         self.instrument_rows(&format!(
             "SELECT {ATTRIBUTES}, valid_from, valid_to FROM instruments FINAL \
-             WHERE valid_to >= toDate({since}) AND valid_from <= valid_to \
+             WHERE valid_to >= toDate({since}) AND {HELD_VERSIONS} \
              UNION ALL \
              SELECT {ATTRIBUTES}, toDate(0) AS valid_from, if(expiry = toDate(0), toDate(65535), expiry) AS valid_to \
-             FROM token_metadata FINAL WHERE instrument_token NOT IN (SELECT instrument_token FROM instruments)"
+             FROM token_metadata FINAL \
+             WHERE instrument_token NOT IN (SELECT instrument_token FROM instruments FINAL WHERE {HELD_VERSIONS})"
         ))
     }
 
-    /// All versions, by token and first day.
+    /// All versions that hold on some day, by token and first day.
     pub(crate) fn versions_by_token(&self) -> Result<InstrumentCursor, StoreError> {
         self.instrument_rows(&format!(
-            "SELECT {ATTRIBUTES}, valid_from, valid_to FROM instruments FINAL ORDER BY instrument_token, valid_from"
+            "SELECT {ATTRIBUTES}, valid_from, valid_to FROM instruments FINAL WHERE {HELD_VERSIONS} \
+             ORDER BY instrument_token, valid_from"
         ))
     }
 

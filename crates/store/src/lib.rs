@@ -27,7 +27,7 @@ pub use client::{Store, StoreOptions};
 pub use error::StoreError;
 pub use indices::{INDEX_COLUMNS, IndexColumns, IndexRow, Month};
 pub use insert::{Deduplicate, InsertId, RowIdentity};
-pub use instruments::{InstrumentCursor, InstrumentVersion};
+pub use instruments::{HELD_VERSIONS, InstrumentCursor, InstrumentVersion};
 pub use ledger::{
     FRAME_COLUMNS, FrameRow, GAP_COLUMNS, LedgerColumns, LedgerRows, Origin, QUARANTINE_COLUMNS,
     QuarantineRow,

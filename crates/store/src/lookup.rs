@@ -68,6 +68,8 @@ const LINE: &str = "instrument_token, symbol, tradingsymbol, underlying, toStrin
      toString(segment) AS segment, toString(sector) AS sector, toString(asset_class) AS asset_class, \
      toString(instrument_type) AS instrument_type, if(expiry = toDate(0), '', toString(expiry)) AS expiry, strike, \
      tick_size, lot_size";
+/// [`crate::HELD_VERSIONS`] beside [`DAYS`], which are texts of the same names.
+const HELD: &str = "i.valid_from <= i.valid_to AND i.valid_to > toDate(0)";
 const DAYS: &str = "if(valid_from = toDate(0), '', toString(valid_from)) AS valid_from, \
      if(valid_to = toDate(65535), '', toString(valid_to)) AS valid_to";
 
@@ -82,7 +84,7 @@ impl Store {
         at: Option<u16>,
     ) -> Result<Vec<InstrumentLine>, StoreError> {
         let sql = format!(
-            "SELECT {LINE}, {DAYS} FROM instruments AS i FINAL WHERE instrument_token = ? \
+            "SELECT {LINE}, {DAYS} FROM instruments AS i FINAL WHERE instrument_token = ? AND {HELD} \
              AND i.valid_from <= toDate(?) AND i.valid_to >= toDate(?) ORDER BY i.valid_from"
         );
         let (from, to) = at.map_or((u16::MAX, 0), |at| (at, at));
@@ -103,7 +105,7 @@ impl Store {
         let sql = format!(
             "SELECT {LINE}, {DAYS} FROM instruments AS i FINAL \
              WHERE (upper(i.symbol) = upper(?) OR upper(i.tradingsymbol) = upper(?)) AND (? = '' OR i.exchange = upper(?)) \
-             AND i.valid_from <= toDate(?) AND i.valid_to >= toDate(?) ORDER BY i.valid_from DESC, i.exchange LIMIT 100"
+             AND {HELD} AND i.valid_from <= toDate(?) AND i.valid_to >= toDate(?) ORDER BY i.valid_from DESC, i.exchange LIMIT 100"
         );
         let (from, to) = at.map_or((u16::MAX, 0), |at| (at, at));
         let query = self.client().query(&sql).bind(symbol).bind(symbol).bind(exchange).bind(exchange);

@@ -108,10 +108,9 @@ impl Store {
                 writer.current(&newest).await?;
             }
         }
-        let withdrawn = writer.withdrawn;
         report.rows = writer.finish().await?;
         if !master.dry_run {
-            self.finish_master(master, report.rows > 0, withdrawn).await?;
+            self.finish_master(master).await?;
         }
         Ok(report)
     }
@@ -160,24 +159,17 @@ impl Store {
         Ok(spans)
     }
 
-    async fn finish_master(
-        &self,
-        master: &Master<'_>,
-        changed: bool,
-        withdrawn: bool,
-    ) -> Result<(), StoreError> {
-        if changed {
-            let delete = "DELETE FROM instruments WHERE valid_to < valid_from OR valid_to = toDate(0)";
-            let tidy = [
-                // plain look-ups, without FINAL, find one row
-                "OPTIMIZE TABLE instruments FINAL SETTINGS optimize_skip_merged_partitions = 1",
-                "OPTIMIZE TABLE token_metadata FINAL SETTINGS optimize_skip_merged_partitions = 1",
-                "SYSTEM REFRESH VIEW hot_token_metadata",
-            ];
-            for sql in tidy.into_iter().chain(withdrawn.then_some(delete)) {
-                let done = self.client().query_raw(sql).execute().await;
-                done.map_err(|source| StoreError::query("tidy the instruments up", source))?;
-            }
+    /// Tidies up, also where nothing was written: an earlier load may have been killed before it did.
+    async fn finish_master(&self, master: &Master<'_>) -> Result<(), StoreError> {
+        let tidy = [
+            // plain look-ups, without FINAL, find one row
+            "OPTIMIZE TABLE instruments FINAL SETTINGS optimize_skip_merged_partitions = 1",
+            "OPTIMIZE TABLE token_metadata FINAL SETTINGS optimize_skip_merged_partitions = 1",
+            "SYSTEM REFRESH VIEW hot_token_metadata",
+        ];
+        for sql in tidy {
+            let done = self.client().query_raw(sql).execute().await;
+            done.map_err(|source| StoreError::query("tidy the instruments up", source))?;
         }
         for (exchange, instruments) in &master.exchanges {
             let sql = "INSERT INTO instrument_masters (exchange, day, whole, source, instruments) \
@@ -230,8 +222,6 @@ struct Writer<'a> {
     current: BlockBuilder,
     running: [Option<JoinHandle<Result<(), StoreError>>>; 2],
     rows: u64,
-    /// Whether some of the rows are to be deleted.
-    withdrawn: bool,
 }
 
 const TABLES: [(&str, &[ColumnSpec]); 2] =
@@ -240,12 +230,11 @@ const TABLES: [(&str, &[ColumnSpec]); 2] =
 impl<'a> Writer<'a> {
     fn new(store: &'a Store, dry_run: bool) -> Self {
         let [versions, current] = TABLES.map(|(_, columns)| BlockBuilder::new(columns));
-        Self { store, dry_run, versions, current, running: [None, None], rows: 0, withdrawn: false }
+        Self { store, dry_run, versions, current, running: [None, None], rows: 0 }
     }
 
     async fn version(&mut self, row: &Interval<Instrument>) -> Result<(), StoreError> {
         self.rows += 1;
-        self.withdrawn |= row.is_empty();
         push(&mut self.versions, &row.value, Some((row.from, row.to)));
         if self.versions.rows() >= BLOCK_ROWS {
             self.send(0).await?;

@@ -7,7 +7,7 @@
 pub(crate) const LAST_DAY: u16 = u16::MAX;
 
 /// A value that held from one day to another, both included. Day 0 only ever begins an interval: it stands for "before our first
-/// master". Empty when no later day is left: a row that is to be deleted.
+/// master". Empty when no later day is left: the row is withdrawn, see [`crate::HELD_VERSIONS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Interval<T> {
     pub(crate) from: u16,

@@ -158,7 +158,7 @@ async fn dispatch(config: &Config, command: &InstrumentsCommand) -> anyhow::Resu
         }
         Which::Diff { from, to, limit } => diff(&store, (*from, *to), *limit, json).await,
         Which::Missing { since } => show::missing(&store.missing_tokens(since.unwrap_or(0)).await?, json),
-        Which::Mend { dry_run } => mend(&store, *dry_run, json).await,
+        Which::Mend { dry_run } => mend(config, &store, *dry_run, json).await,
     }
 }
 
@@ -198,7 +198,7 @@ async fn apply(
     let master = Master { day, may_shrink: how.allow_shrink, dry_run: how.dry_run, ..master };
     let bar = ProgressBar::new(table.len() as u64);
     bar.set_style(style("storing {human_pos}/{human_len} {per_sec} {eta}")?);
-    let report = instruments::store(store, table, &master, |done| bar.set_position(done)).await?;
+    let report = instruments::store(config, store, table, &master, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     if json {
         let read = json!({ "rows": read.rows, "repeated": read.replaced, "left_out": read.bad });
@@ -224,7 +224,8 @@ async fn diff(store: &Store, days: (Option<u16>, Option<u16>), limit: u32, json:
     show::diff((from, to), &counts, &changes, json)
 }
 
-async fn mend(store: &Store, dry_run: bool, json: bool) -> anyhow::Result<()> {
+async fn mend(config: &Config, store: &Store, dry_run: bool, json: bool) -> anyhow::Result<()> {
+    let _lock = if dry_run { None } else { Some(instruments::alone(&config.data_dir, "mend").await?) };
     let mut shutdown = Shutdown::listen(false)?;
     let plan = store.mend_plan().await?;
     let rows: u64 = plan.partitions.iter().map(|at| at.rows).sum();

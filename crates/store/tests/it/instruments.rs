@@ -117,6 +117,7 @@ async fn masters_may_come_late() {
         (FRIDAY + 5, "258 A, 514 B, 770 F"),
         (FRIDAY + 99, "258 A, 514 B, 770 F"),
     ];
+    let mut withdrawn_rows = 0;
     for (number, order) in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]].into_iter().enumerate() {
         let store = store(&format!("master_late_{number}")).await;
         for at in order {
@@ -131,15 +132,53 @@ async fn masters_may_come_late() {
         let current =
             "SELECT groupArray(tradingsymbol) FROM (SELECT * FROM token_metadata ORDER BY instrument_token)";
         assert_eq!(ask(&store, current).await, "['A','B','F']", "{order:?}");
-        assert_eq!(
-            ask(
-                &store,
-                "SELECT count() FROM instruments WHERE valid_to < valid_from OR valid_to = toDate(0)"
-            )
-            .await,
-            "0"
-        );
+        let withdrawn = "SELECT count() FROM instruments WHERE valid_to < valid_from OR valid_to = toDate(0)";
+        withdrawn_rows += ask(&store, withdrawn).await.parse::<u32>().unwrap();
+        only_what_holds(&store).await;
     }
+    assert!(withdrawn_rows > 0, "none of the orders withdraws anything");
+}
+
+/// What was withdrawn is seen nowhere, and plain look-ups find one row.
+async fn only_what_holds(store: &Store) {
+    for token in [258, 514, 770] {
+        let mut lines = store.instruments_of_token(token, None).await.unwrap();
+        for name in ["A", "B", "C", "D", "E", "F"] {
+            lines.extend(store.instruments_of_symbol(name, None).await.unwrap());
+        }
+        for line in lines {
+            let ends_first = !line.valid_to.is_empty() && line.valid_to < line.valid_from;
+            assert!(!ends_first && line.valid_to != "1970-01-01", "{line:?}");
+        }
+    }
+    let mut versions = store.instruments_since(0).unwrap();
+    while let Some(version) = versions.next().await.unwrap() {
+        assert!(version.valid_from <= version.valid_to && version.valid_to > 0, "{version:?}");
+    }
+    for day in FRIDAY..FRIDAY + 9 {
+        let sql = format!(
+            "SELECT count() - uniqExact(instrument_token) FROM instruments WHERE toDate({day}) BETWEEN valid_from AND valid_to"
+        );
+        assert_eq!(ask(store, &sql).await, "0", "day {day}");
+    }
+}
+
+/// A load that ends between its rows and tidying up, and the same one again.
+#[tokio::test]
+async fn a_load_that_was_killed_before_it_tidied_up_is_completed() {
+    let store = store("master_killed").await;
+    load(&store, master(FRIDAY), &[instrument(258, "A", NONE), instrument(514, "B", NONE)]).await;
+    run(&store, "SYSTEM STOP MERGES instruments").await;
+    let all = [instrument(258, "A", NONE)];
+    let same_day = Master { exchanges: [("NFO".to_owned(), 1)].into(), ..master(FRIDAY) };
+    // merges that are stopped fail the tidying up
+    store.store_master(&same_day, all.iter().cloned(), |_| ()).await.ok();
+    assert_eq!(ask(&store, "SELECT count() FROM instruments").await, "3", "a row that replaces another");
+    run(&store, "SYSTEM START MERGES instruments").await;
+    assert_eq!(load(&store, master(FRIDAY), &all).await.rows, 0);
+    let plain = "SELECT tradingsymbol FROM instruments WHERE toDate(20777) BETWEEN valid_from AND valid_to";
+    assert_eq!(ask(&store, plain).await, "A");
+    only_what_holds(&store).await;
 }
 
 #[tokio::test]
@@ -321,4 +360,24 @@ async fn unknown_at_0915_known_at_1000() {
     assert_eq!(ask(&store, indices).await, "NIFTY\t3000\t3000");
     assert_eq!(ask(&store, identities).await, before);
     assert_eq!(store.mend_plan().await.unwrap().index_rows, 0);
+}
+
+/// A caller that was killed leaves its insert to the server: the next one must not race it.
+#[tokio::test]
+async fn an_insert_of_mended_index_values_that_still_runs_is_ended_first() {
+    let store = store("mend_left").await;
+    let left = "mend-indices/mend_left/left";
+    let client = store.client().clone().with_setting("query_id", left).with_setting("max_block_size", "1");
+    let running = tokio::spawn(async move {
+        client.query_raw("SELECT sum(sleepEachRow(0.1)) FROM numbers(1200)").fetch_one::<u64>().await
+    });
+    let seen = format!("SELECT count() FROM system.processes WHERE query_id = '{left}'");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while ask(&store, &seen).await != "1" {
+        assert!(std::time::Instant::now() < deadline, "it never ran");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    store.mend_indices().await.unwrap();
+    assert_eq!(ask(&store, &seen).await, "0");
+    assert!(running.await.unwrap().is_err(), "it was ended");
 }
