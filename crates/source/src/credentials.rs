@@ -2,7 +2,9 @@
 
 mod expiry;
 
-pub use expiry::{TokenState, token_lives_until, token_obtained, watch_tokens, write_token_file};
+pub use expiry::{
+    TokenState, open_to_others, token_lives_until, token_obtained, watch_tokens, write_token_file,
+};
 
 use crate::Secret;
 use std::path::PathBuf;

@@ -67,7 +67,8 @@ mod stats;
 
 pub use backoff::Backoff;
 pub use credentials::{
-    AccessToken, TokenState, token_lives_until, token_obtained, watch_tokens, write_token_file,
+    AccessToken, TokenState, open_to_others, token_lives_until, token_obtained, watch_tokens,
+    write_token_file,
 };
 pub use error::SourceError;
 pub use handle::{SocketControl, SocketHandle, control};

@@ -3,7 +3,7 @@
 use crate::{Key, Secret};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 use tickhouse_model::{IST_OFFSET_SECONDS, Timestamp};
@@ -53,6 +53,12 @@ pub fn write_token_file(path: &Path, token: &Secret) -> io::Result<()> {
         std::fs::remove_file(&beside).ok();
     }
     written
+}
+
+/// The permissions of a file with a secret, where others than its owner may read it; `None` too where it can't be told.
+pub fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o044 != 0).then_some(mode)
 }
 
 /// When the token in a file was put there.
@@ -150,7 +156,6 @@ pub async fn watch_tokens(keys: Vec<(Key, PathBuf)>, clock: Clock) {
 mod tests {
     use super::*;
     use crate::AccessToken;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn tokens_end_at_six_in_india() {
@@ -171,8 +176,13 @@ mod tests {
             write_token_file(&path, &Secret::new(token)).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{token}\n"));
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            assert_eq!(open_to_others(&path), None);
+            for mode in [0o640, 0o604, 0o644] {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+                assert_eq!(open_to_others(&path), Some(mode));
+            }
         }
+        assert_eq!(open_to_others(&dir.path().join("absent")), None);
         assert_eq!(
             std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
             1,

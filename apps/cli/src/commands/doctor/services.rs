@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use tickhouse_config::{Backend, Config, Secret};
 use tickhouse_embed::port;
+use tickhouse_source::open_to_others;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -116,7 +117,9 @@ async fn kite(config: &Config) -> Vec<Finding> {
             "only for live use: set kite.api_keys and kite.access_token_files; `tickhouse demo` needs none";
         return vec![Finding::ok("Kite", format!("no API key is set ({advice})"))];
     }
-    let mut findings: Vec<Finding> = config.kite.access_token_files.iter().map(|path| token(path)).collect();
+    let (tokens, secrets) = (&config.kite.access_token_files, &config.kite.api_secret_files);
+    let mut findings: Vec<Finding> = tokens.iter().map(|path| token(path)).collect();
+    findings.extend(tokens.iter().chain(secrets).filter_map(|path| readable(path)));
     for url in [&config.kite.endpoint, &config.kite.api_url] {
         let reached = tokio::time::timeout(PATIENCE, reach(url)).await;
         findings.push(match reached {
@@ -134,6 +137,13 @@ async fn reach(url: &str) -> std::io::Result<()> {
     let port = if matches!(scheme, "wss" | "https") { 443 } else { 80 };
     let address = if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") };
     TcpStream::connect(address).await.map(drop)
+}
+
+/// A warning where others can read a file with a secret.
+fn readable(path: &Path) -> Option<Finding> {
+    let (mode, path) = (open_to_others(path)?, path.display());
+    let found = format!("{path} can be read by others than its owner (mode {mode:o})");
+    Some(Finding::warning("permissions", found, format!("chmod 600 {path}")))
 }
 
 fn token(path: &Path) -> Finding {
