@@ -13,6 +13,7 @@ pub use hook::{HookToken, run_hook};
 pub use redirect::RedirectListener;
 
 use crate::{Secret, Url};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub enum LoginError {
         "{0} holds no request token: paste the address that the browser was sent to, or the value of request_token in it"
     )]
     NoToken(&'static str),
+    /// A pasted text or a program's output is an address, and that of a login which was not begun here.
+    #[error(
+        "{0} is that of another login, by its `state`: open the login page that is shown, or give the value of request_token alone"
+    )]
+    OtherLogin(&'static str),
     /// The program of `kite.login_command` failed.
     #[error("kite.login_command {program}: {problem}")]
     Hook {
@@ -88,14 +94,21 @@ pub fn new_state() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// The request token in a pasted text: itself, or the address that the browser was sent to.
+/// The request token in a pasted text: itself, or the address that the browser was sent to, which must not carry another
+/// `state` than this login's, where that is known.
 ///
 /// # Errors
-/// [`LoginError::NoToken`], [`LoginError::Refused`].
-pub fn pasted_token(text: &str) -> Result<Secret, LoginError> {
+/// [`LoginError::NoToken`], [`LoginError::Refused`], [`LoginError::OtherLogin`].
+pub fn pasted_token(text: &str, state: Option<&str>) -> Result<Secret, LoginError> {
     let text = text.trim();
     if text.contains("://") {
         let url: Url = text.parse().map_err(|_| LoginError::NoToken("the pasted address"))?;
+        let other = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+            name == "state" && state.is_some_and(|state| state != value)
+        };
+        if url.query_pairs().any(other) {
+            return Err(LoginError::OtherLogin("the pasted address"));
+        }
         return token_of(&url).unwrap_or(Err(LoginError::NoToken("the pasted address")));
     }
     let plain =
@@ -131,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_can_be_pasted() {
-        let token = |text| pasted_token(text).map(|token| token.expose().to_owned());
+        let token = |text| pasted_token(text, None).map(|token| token.expose().to_owned());
         assert_eq!(token(" abcDEF123\n").unwrap(), "abcDEF123");
         let url = "http://127.0.0.1:8723/?action=login&status=success&request_token=abc&state=1";
         assert_eq!(token(url).unwrap(), "abc");
@@ -141,6 +154,23 @@ mod tests {
         }
         let refused = token("http://127.0.0.1/?status=cancelled&request_token=abc").unwrap_err();
         assert_eq!(refused.to_string(), "kite's login page ended with `cancelled`: log in again");
+    }
+
+    #[test]
+    fn an_address_of_another_login_is_refused() {
+        let token = |text: &str| pasted_token(text, Some("1")).map(|token| token.expose().to_owned());
+        let address = "http://127.0.0.1:8723/?status=success&request_token=abc";
+        assert_eq!(token(&format!("{address}&state=1")).unwrap(), "abc");
+        for text in [address, "abc"] {
+            assert_eq!(token(text).unwrap(), "abc", "it says nothing of a login");
+        }
+        for state in ["state=2", "state=", "state=1&state=2"] {
+            let error = token(&format!("{address}&{state}")).unwrap_err();
+            assert!(
+                matches!(error, LoginError::OtherLogin(_)) && !error.to_string().contains("abc"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

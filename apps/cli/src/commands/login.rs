@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tickhouse_config::Config;
 use tickhouse_model::Timestamp;
@@ -14,7 +14,9 @@ use tickhouse_source::login::{
     HookToken, LoginError, RedirectListener, login_url, new_state, pasted_token, run_hook,
 };
 use tickhouse_source::rest::{Disposition, Rest};
-use tickhouse_source::{AccessToken, Key, Secret, Url, token_lives_until, token_obtained, write_token_file};
+use tickhouse_source::{
+    AccessToken, Key, Secret, Url, open_to_others, token_lives_until, token_obtained, write_token_file,
+};
 
 /// How long a person may take to log in.
 const PERSON: Duration = Duration::from_mins(5);
@@ -83,6 +85,7 @@ fn account(config: &Config, number: usize) -> anyhow::Result<Account> {
     };
     let secret = match (settings.api_secret_files.get(index), settings.api_secrets.get(index)) {
         (Some(path), _) => {
+            warn_of_others(path);
             let text = std::fs::read_to_string(path);
             Some(Secret::new(
                 &text.with_context(|| format!("kite.api_secret_files {} can't be read", path.display()))?,
@@ -99,8 +102,17 @@ fn account(config: &Config, number: usize) -> anyhow::Result<Account> {
     })
 }
 
+/// Says when a file with a secret can be read by others.
+fn warn_of_others(path: &Path) {
+    if let Some(mode) = open_to_others(path) {
+        let (file, mode) = (path.display(), format!("{mode:o}"));
+        tracing::warn!(%file, mode, "others can read this secret: chmod 600");
+    }
+}
+
 /// Says whether the stored token is valid.
 async fn check(config: &Config, account: &Account, as_json: bool) -> anyhow::Result<()> {
+    warn_of_others(&account.file);
     let token = match std::fs::read_to_string(&account.file) {
         Ok(text) => Secret::new(text.lines().next().unwrap_or_default()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Secret::default(),
@@ -170,7 +182,8 @@ async fn log_in(config: &Config, account: &Account, command: &Login) -> anyhow::
 async fn token(config: &Config, account: &Account, command: &Login) -> anyhow::Result<HookToken> {
     if let Some(given) = &command.request_token {
         let text = if given == "-" { line_of_input()? } else { given.clone() };
-        return Ok(HookToken::Request(pasted_token(&text)?));
+        // the page was opened by another run, whose `state` is not known here
+        return Ok(HookToken::Request(pasted_token(&text, None)?));
     }
     let state = new_state();
     let listener = match RedirectListener::bind(&config.kite.redirect_url, &state).await {
@@ -195,7 +208,7 @@ async fn token(config: &Config, account: &Account, command: &Login) -> anyhow::R
     }
     tokio::select! {
         token = redirected(listener.as_ref()), if listener.is_some() => Ok(HookToken::Request(token?)),
-        text = pasted(), if interactive => Ok(HookToken::Request(pasted_token(&text?)?)),
+        text = pasted(), if interactive => Ok(HookToken::Request(pasted_token(&text?, Some(&state))?)),
         else => bail!("nobody can bring the token: pass it with --request-token"),
     }
 }

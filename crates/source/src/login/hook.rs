@@ -25,7 +25,7 @@ pub enum HookToken {
 ///
 /// # Errors
 /// [`LoginError::Hook`] when it can't be run, fails, or takes longer than `patience` (then it is killed);
-/// [`LoginError::NoToken`].
+/// [`LoginError::NoToken`]; [`LoginError::OtherLogin`] for an address that `page` did not lead to.
 pub async fn run_hook(
     command: &[String],
     api_key: &str,
@@ -55,25 +55,32 @@ pub async fn run_hook(
     let ran = tokio::time::timeout(patience, run).await;
     let text =
         ran.unwrap_or_else(|_| Err(failed(format!("it took longer than {} s", patience.as_secs()))))?;
-    token_in(&text)
+    token_in(&text, state_of(page).as_deref())
 }
 
-fn token_in(text: &str) -> Result<HookToken, LoginError> {
+/// The `state` that the login page sends the browser back with.
+fn state_of(page: &Url) -> Option<String> {
+    let (_, parameters) = page.query_pairs().find(|(name, _)| name == "redirect_params")?;
+    parameters.strip_prefix("state=").map(str::to_owned)
+}
+
+fn token_in(text: &str, state: Option<&str>) -> Result<HookToken, LoginError> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = line.ok_or(LoginError::NoToken("the output of kite.login_command"))?;
     if let Some(token) = line.strip_prefix("access_token=") {
-        return pasted_token(token).map(HookToken::Access);
+        return pasted_token(token, state).map(HookToken::Access);
     }
-    pasted_token(line.strip_prefix("request_token=").unwrap_or(line)).map(HookToken::Request)
+    pasted_token(line.strip_prefix("request_token=").unwrap_or(line), state).map(HookToken::Request)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::{KITE_LOGIN, login_url};
 
     async fn hook(script: &str, patience: Duration) -> Result<HookToken, LoginError> {
         let command = ["sh", "-c", script].map(str::to_owned);
-        let page: Url = "https://kite.zerodha.com/connect/login?v=3".parse().unwrap();
+        let page = login_url(KITE_LOGIN, "key1", "s1", None).unwrap();
         run_hook(&command, "key1", &page, patience).await
     }
 
@@ -88,7 +95,10 @@ mod tests {
             hook("echo 'http://h/?status=success&request_token=q'", soon).await.unwrap(),
             request("q")
         );
+        let own = "echo 'http://h/?status=success&request_token=q&state=s1'";
+        assert_eq!(hook(own, soon).await.unwrap(), request("q"));
         for (script, problem) in [
+            ("echo 'http://h/?status=success&request_token=q&state=s2'", "another login"),
             ("exit 3", "it ended with exit status: 3"),
             ("true", "holds no request token"),
             ("yes a b", "kite.login_command"),
