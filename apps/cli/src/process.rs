@@ -1,12 +1,15 @@
 //! What every long-running process does: tell where it is (`<data>/run/<role>.json`) and how it is (`GET /status`,
 //! `GET /healthz` on a port of 127.0.0.1).
 
+mod connections;
+
 use crate::endpoints::{Ports, run_dir};
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
 use axum::routing::get;
+use connections::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -156,12 +159,8 @@ impl Presence {
             .with_state(Arc::new(endpoint))
             .merge(besides);
         let (end, ended) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(ended.await) });
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the status page ended");
-            }
-        });
+        let serve = connections::serve(listener, router, Limits::default(), async { drop(ended.await) });
+        let task = tokio::spawn(serve);
         let file = RunFile { role: role.to_owned(), pid: std::process::id(), port, ports };
         let run_dir = run_dir(data_dir);
         file.write(&run_dir)?;
