@@ -131,7 +131,7 @@ pub(crate) async fn store_ambiguous(
                 tracing::warn!(%batch_id, part = part.name(), found, expected, "rows were removed since they were stored");
             }
             (found, _) => {
-                alarm(&part.name(), batch_id, found, expected.max(sealed(original, &part)), counters)
+                alarm(&part.name(), batch_id, found, expected.max(sealed(original, &part)), counters);
             }
         }
     }
