@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tickhouse_journal::{Fsync, Journal, JournalOptions, SocketJournal};
+use tickhouse_journal::{Fsync, Journal, JournalError, JournalOptions, SocketJournal};
 use tickhouse_model::{Observed, Record, RecordKind, SnapshotMarks};
 use tickhouse_stream::{
     Consumer, Disposition, EntryId, EntryValue, GroupState, Publisher, PublisherHandle, PublisherOptions,
@@ -125,6 +125,20 @@ pub(crate) struct Feed {
     pub(crate) sent: u64,
 }
 
+/// Opens the journal. A `redis-server` that another test starts at this moment holds, between fork and exec, the lock of the
+/// journal that was closed before.
+fn opened(dir: &Path, options: &JournalOptions) -> Journal {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Journal::open(dir, RECORDER, options.clone(), Clock::system()) {
+            Err(JournalError::Locked { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 impl Feed {
     pub(crate) fn start(dir: &Path, redis: &Redis) -> Self {
         Self::with(dir, redis, &PublisherOptions::default())
@@ -133,7 +147,7 @@ impl Feed {
     pub(crate) fn with(dir: &Path, redis: &Redis, options: &PublisherOptions) -> Self {
         let journal_options =
             JournalOptions { fsync: Fsync::Never, segment_bytes: 30_000, ..JournalOptions::default() };
-        let journal = Journal::open(dir, RECORDER, journal_options, Clock::system()).unwrap();
+        let journal = opened(dir, &journal_options);
         let socket = journal.start_socket(SOCKET).unwrap();
         let options = PublisherOptions { check_every: Duration::from_millis(50), ..options.clone() };
         let (publisher, handle) = Publisher::new(
