@@ -32,6 +32,7 @@ const NEVER: &[(&str, &[&str])] = &[
         "tickhouse-journal",
         &["tickhouse-source", "tickhouse-stream", "tickhouse-store", "redis", "clickhouse"],
     ),
+    ("tickhouse-archive", &["tickhouse-stream", "tickhouse-journal", "redis"]),
     ("tickhouse-config", &["redis", "clickhouse", "reqwest"]),
     ("tickhouse-embed", &["tickhouse-stream", "tickhouse-store", "redis", "clickhouse"]),
 ];
