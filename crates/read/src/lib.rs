@@ -1,0 +1,23 @@
+//! Reading: the one way from a question to rows.
+//!
+//! What enters: questions with bound parameters. What leaves: typed rows, or the server's bytes in a format. What never happens
+//! here: writing (statements are sent read-only, whoever the user is), text of a user in a statement, an answer that broke off and
+//! looks whole.
+
+mod answer;
+mod error;
+mod format;
+mod instrument;
+mod reader;
+mod statement;
+mod stream;
+mod window;
+
+pub use answer::{Answer, ComputedRows};
+pub use error::ReadError;
+pub use format::Format;
+pub use instrument::Listed;
+pub use reader::{Reader, ReaderOptions};
+pub use statement::{Parameter, Statement};
+pub use stream::ByteStream;
+pub use window::{Window, WindowError, duration, instant};
