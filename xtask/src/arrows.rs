@@ -38,11 +38,12 @@ const NEVER: &[(&str, &[&str])] = &[
 ];
 
 /// What only these may see together: both ends of the way.
-const BOTH_ENDS: &[&str] = &["tickhouse-load", "tickhouse", "tickhouse-benches"];
+const BOTH_ENDS: &[&str] = &["tickhouse-load", "tickhouse", "tickhouse-python", "tickhouse-benches"];
 
 /// Programs: nobody depends on them, but the one program and the benchmarks on the simulator.
 const LEAVES: &[(&str, &[&str])] = &[
     ("tickhouse", &[]),
+    ("tickhouse-python", &[]),
     ("tickhouse-simulator", &["tickhouse", "tickhouse-benches"]),
     ("tickhouse-benches", &[]),
     ("xtask", &[]),
