@@ -23,9 +23,12 @@ mod rows;
 mod sequence;
 mod settle;
 mod source;
+pub mod ticks;
 
 pub use counters::LoaderCounters;
 pub use error::LoadError;
 pub use loader::{Loader, LoaderState};
 pub use options::LoaderOptions;
 pub use outlet::FlatOutlet;
+pub use sequence::{Place, place_of_record};
+pub use source::record_of;

@@ -4,8 +4,9 @@
 //! `quarantine`. What never happens here: I/O, dropping anything.
 
 use crate::batch::Batch;
-use crate::rows::{RowMaker, first_time, quarantine};
+use crate::rows::{RowMaker, quarantine};
 use crate::source::payload_of_fields;
+use crate::ticks::first_time;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;

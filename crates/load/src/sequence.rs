@@ -8,7 +8,7 @@ use tickhouse_stream::EntryId;
 
 /// What an entry is, seen from the last one that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// The next one.
     Next,
     /// Stored, or in a batch already.
@@ -22,7 +22,7 @@ pub(crate) enum Place {
 ///
 /// A journal may have less than was accepted of it: a power cut takes what was published and not yet synced. Nothing is
 /// missing then.
-pub(crate) fn place_of_record(last: EntryId, id: EntryId, previous: Option<EntryId>) -> Place {
+pub fn place_of_record(last: EntryId, id: EntryId, previous: Option<EntryId>) -> Place {
     if id <= last {
         return Place::Repeat;
     }

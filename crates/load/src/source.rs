@@ -122,7 +122,7 @@ impl Source {
             return Accepted::Foreign;
         }
         let id = FrameId { session: entry.id.ms, socket, sequence: entry.id.seq };
-        let found = readable(entry, id);
+        let found = record_of(entry, id);
         let previous = found.as_ref().ok().and_then(|(record, _)| record.previous).map(EntryId::from);
         let place = place_of_record(self.last, entry.id, previous);
         match place {
@@ -210,8 +210,11 @@ impl Source {
     }
 }
 
-/// The record of an entry whose id says the same as the record itself.
-fn readable(entry: &Entry, id: FrameId) -> Result<(Record, u32), (&'static str, String)> {
+/// The record of an entry whose id says the same as the record itself, and its checksum.
+///
+/// # Errors
+/// The reason for its quarantine, and the detail.
+pub fn record_of(entry: &Entry, id: FrameId) -> Result<(Record, u32), (&'static str, String)> {
     let EntryValue::Record(bytes) = &entry.value else {
         let reason = if entry.value == EntryValue::Gone { "entry_gone" } else { "no_record" };
         return Err((reason, format!("entry {} of a frame stream has no field r", entry.id)));

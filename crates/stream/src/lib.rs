@@ -36,6 +36,7 @@ mod lease;
 mod options;
 mod publisher;
 mod reply;
+mod tail;
 
 pub use add::NewEntry;
 pub use consumer::{Consumer, GroupState, ReadLimits, StreamEntries};
@@ -46,3 +47,4 @@ pub use flat::{FlatEntry, FlatError, FlatIndex, FlatLevel, FlatNews, FlatTick};
 pub use lease::Lease;
 pub use options::RedisOptions;
 pub use publisher::{Publisher, PublisherHandle, PublisherOptions, PublisherStatus};
+pub use tail::Tail;
