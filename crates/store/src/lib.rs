@@ -3,6 +3,7 @@
 //! What enters: columns of ticks. What leaves: rows in ClickHouse, and their counts. What never happens here: Redis,
 //! deciding what to do about a failed insert (that is the loader's).
 
+mod bar_states;
 mod candles;
 mod client;
 mod error;
@@ -22,6 +23,7 @@ mod ticks;
 mod users;
 mod versions;
 
+pub use bar_states::{BarSlice, bar_states};
 pub use candles::{CANDLE_COLUMNS, CandleColumns, CandleRange, MOST_LISTED, StoredCandle};
 pub use client::{Store, StoreOptions};
 pub use error::StoreError;

@@ -4,7 +4,8 @@
 //! in `migrations` for each file applied. What never happens here: a change to a file that was applied somewhere (its
 //! checksum is compared), or a step back.
 //!
-//! Every statement says IF NOT EXISTS and is run by itself: an interrupted or concurrent run is mended by the next one.
+//! Every statement can run twice (IF NOT EXISTS, or the same state again) and is run by itself: an interrupted or concurrent run
+//! is mended by the next one. What fills from `tick_data` runs date by date, so that memory and time of a statement are a day's.
 
 use crate::{Store, StoreError};
 use clickhouse::Row;
@@ -33,7 +34,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 5, name: "instruments", sql: include_str!("../migrations/0005_instruments.sql") },
     Migration { number: 6, name: "candles", sql: include_str!("../migrations/0006_candles.sql") },
+    Migration { number: 7, name: "bar_extremes", sql: include_str!("../migrations/0007_bar_extremes.sql") },
 ];
+
+/// Stands in a statement that is run once for each date of `tick_data`.
+const EACH_DATE: &str = "{each_date}";
 
 /// The tables that a retention applies to, with the column it counts from.
 const RETAINED: &[(&str, &str)] = &[
@@ -209,11 +214,15 @@ fn check(applied: &[Applied]) -> Result<(), StoreError> {
 
 async fn apply(store: &Store, migration: &Migration, partitioning: Partitioning) -> Result<(), StoreError> {
     for sql in migration.statements(partitioning) {
-        store.client().query_raw(&sql).execute().await.map_err(|source| StoreError::Migration {
-            number: migration.number,
-            statement: sql.lines().next().unwrap_or_default().to_owned(),
-            source,
-        })?;
+        let dates = if sql.contains(EACH_DATE) { dates(store).await? } else { vec![String::new()] };
+        for date in dates {
+            let sql = sql.replace(EACH_DATE, &date);
+            store.client().query_raw(&sql).execute().await.map_err(|source| StoreError::Migration {
+                number: migration.number,
+                statement: sql.lines().next().unwrap_or_default().to_owned(),
+                source,
+            })?;
+        }
     }
     let sql = format!(
         "INSERT INTO migrations (number, name, checksum) SETTINGS async_insert = 0 VALUES ({}, '{}', {})",
@@ -225,6 +234,13 @@ async fn apply(store: &Store, migration: &Migration, partitioning: Partitioning)
     recorded.map_err(|source| StoreError::query("record a migration", source))?;
     tracing::info!(number = migration.number, name = migration.name, "migration applied");
     Ok(())
+}
+
+/// The dates of `tick_data`, rising.
+async fn dates(store: &Store) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT toString(date) FROM tick_data GROUP BY date ORDER BY date";
+    let dates = store.client().query(sql).fetch_all::<String>().await;
+    dates.map_err(|source| StoreError::query("read the dates of tick_data", source))
 }
 
 /// The definition of a table, empty where there is none.
@@ -288,8 +304,9 @@ mod tests {
         for (index, migration) in MIGRATIONS.iter().enumerate() {
             assert_eq!(migration.number as usize, index + 1);
             for sql in migration.statements(Partitioning::Hour) {
-                assert!(sql.contains("IF NOT EXISTS"), "{sql}");
-                assert!(!sql.contains('{'), "{sql}");
+                let repeatable = ["IF NOT EXISTS", " MODIFY QUERY", "CREATE OR REPLACE VIEW", EACH_DATE];
+                assert!(repeatable.iter().any(|words| sql.contains(words)), "{sql}");
+                assert!(!sql.replace(EACH_DATE, "").contains('{'), "{sql}");
             }
         }
     }

@@ -3,6 +3,7 @@
 //! The rows of a batch are in `tick_data` or not: they are counted. Its views are written after it, so a server that was
 //! killed between the two leaves rows without their bars and index values.
 
+use crate::bar_states::{BarSlice, bar_states};
 use crate::migrate::section;
 use crate::ticks::Partition;
 use crate::{Store, StoreError};
@@ -54,24 +55,23 @@ impl Store {
 
 /// The states of every minute that the rows touch, from all of its ticks, with the count as a difference.
 fn bars(rows: &str) -> String {
-    let states = section("bar states");
-    let touched =
-        states.replace("FROM tick_data\n", &format!("FROM (SELECT * FROM tick_data WHERE {rows})\n"));
+    let touched = bar_states(&format!("(SELECT * FROM tick_data WHERE {rows})"), BarSlice::Minute);
     let within = format!(
         "instrument_token IN (SELECT instrument_token FROM touched) \
          AND date BETWEEN (SELECT min(date) - 1 FROM touched) AND (SELECT max(date) + 1 FROM touched) \
          AND timestamp >= (SELECT min(timestamp) - {REACH_SECONDS} FROM tick_data WHERE {rows}) \
          AND timestamp <= (SELECT max(timestamp) + {REACH_SECONDS} FROM tick_data WHERE {rows})"
     );
-    let all = states.replace("FROM tick_data\n", &format!("FROM (SELECT * FROM tick_data WHERE {within})\n"));
+    let all = bar_states(&format!("(SELECT * FROM tick_data WHERE {within})"), BarSlice::Minute);
     format!(
-        "INSERT INTO tick_data_1min_state \
+        "INSERT INTO tick_data_1min_state (instrument_token, date, minute, first, last, high, low, total_high, total_low, \
+         last_open_interest, ticks, gap, day_open, day_high, day_low) \
          WITH touched AS (SELECT instrument_token, date, minute FROM ({touched})), \
          counted AS (SELECT instrument_token, date, minute, sum(ticks) AS ticks FROM tick_data_1min_state \
          WHERE (instrument_token, date, minute) IN (SELECT instrument_token, date, minute FROM touched) \
          GROUP BY instrument_token, date, minute) \
          SELECT instrument_token, date, minute, first, last, high, low, total_high, total_low, last_open_interest, \
-         states.ticks - counted.ticks AS ticks, gap \
+         states.ticks - counted.ticks AS ticks, gap, day_open, day_high, day_low \
          FROM ({all}) AS states LEFT JOIN counted USING (instrument_token, date, minute) \
          WHERE (instrument_token, date, minute) IN (SELECT instrument_token, date, minute FROM touched)"
     )

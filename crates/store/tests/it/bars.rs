@@ -1,9 +1,12 @@
 //! `tick_data_1min` against brute force: every tick of a day sorted in memory, bar by bar.
 
-use crate::{ask, insert, run, store, tick};
+use crate::{ask, empty_store, insert, run, store, tick};
 use std::collections::{BTreeMap, BTreeSet};
 use tickhouse_model::{FrameId, Gap, GapCause, IST_OFFSET_SECONDS, Timestamp, Token};
-use tickhouse_store::{Deduplicate, InsertId, LedgerColumns, Origin, Partition, Store, Tick, TickIdentity};
+use tickhouse_store::{
+    Deduplicate, InsertId, LedgerColumns, MIGRATIONS, Origin, Partition, Partitioning, SchemaOptions, Store,
+    Tick, TickIdentity, migrate,
+};
 use uuid::Uuid;
 
 /// A die with a seed: `SplitMix64`.
@@ -32,6 +35,8 @@ const MINUTES: i64 = 40;
 fn ticks_of_a_day(dice: &mut Dice, opening: i64, session: u64) -> Vec<Tick<'static>> {
     let mut ticks = Vec::new();
     let mut totals = [0_u64; TOKENS as usize];
+    // the day's high and low go through trades that no packet shows, too
+    let mut range = [(110.0_f64, 110.0_f64); TOKENS as usize];
     let mut sequence = 0;
     for second in 0..MINUTES * 60 {
         for token in 0..TOKENS {
@@ -61,7 +66,16 @@ fn ticks_of_a_day(dice: &mut Dice, opening: i64, session: u64) -> Vec<Tick<'stat
                 let old = [0, 3_600, 86_400, 300][dice.roll(4) as usize];
                 tick.exchange_timestamp = Timestamp::from_millis((now / 1000 - old) * 1000);
             }
-            tick.last_price = 100.0 + dice.roll(400) as f64 * 0.05;
+            let (top, bottom) = &mut range[token as usize];
+            tick.last_price = *bottom + dice.roll(101) as f64 / 100.0 * (*top - *bottom);
+            match dice.roll(200) {
+                0 => *top += 0.05,
+                1 => *bottom -= 0.05,
+                2..6 => (*top, tick.last_price) = (*top + 0.1, *top + 0.1),
+                6..10 => (*bottom, tick.last_price) = (*bottom - 0.1, *bottom - 0.1),
+                _ => {}
+            }
+            (tick.open_price, tick.high_price, tick.low_price) = (110.0, *top, *bottom);
             tick.packet_type = match token % 5 {
                 0 => "index_full",
                 1 => ["quote", "full", "ltp"][dice.roll(3) as usize],
@@ -106,7 +120,7 @@ fn india_day(millis: i64) -> i64 {
     (millis + IST_OFFSET_SECONDS * 1000).div_euclid(86_400_000)
 }
 
-/// The rules in words of their own: see `migrations/0003_bars.sql`.
+/// The rules in words of their own: see `migrations/0003_bars.sql` and `0007_bar_extremes.sql`.
 fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
     let live = ["ltp", "quote", "full", "index_quote", "index_full"];
     let mut days: BTreeMap<(u32, i64), Vec<(i64, &Tick<'_>)>> = BTreeMap::new();
@@ -126,6 +140,7 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
     }
     let mut bars = Bars::new();
     for ((token, day), mut of_day) in days {
+        let mut stated: Option<(f64, f64, f64)> = None;
         of_day.sort_by_key(|(used, tick)| {
             (*used, tick.timestamp.as_millis(), tick.identity.frame.sequence, tick.identity.packet_index)
         });
@@ -156,12 +171,39 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
                 let volume = highest.map_or(0, |high: u64| high.saturating_sub(base.unwrap_or(0)));
                 let known = best.is_some() || lowest == Some(0) || (lowest.is_none() && last_bar.is_some());
                 let cut = edges.iter().any(|edge| *edge <= minute && last_bar.is_none_or(|bar| *edge > bar));
+                let mut open = first.last_price;
+                let mut high = price.clone().fold(f64::MIN, f64::max);
+                let mut low = price.fold(f64::MAX, f64::min);
+                // the day's own, of packets behind which there is a trade
+                let own: Vec<&Tick<'_>> = seen
+                    .iter()
+                    .copied()
+                    .filter(|tick| {
+                        tick.packet_type.starts_with("index")
+                            || (tick.volume > 0 && tick.packet_type != "ltp")
+                    })
+                    .collect();
+                if let Some(any) = own.first() {
+                    let top = own.iter().map(|tick| tick.high_price).fold(f64::MIN, f64::max);
+                    let bottom = own.iter().map(|tick| tick.low_price).fold(f64::MAX, f64::min);
+                    let untraded = base == Some(0) && highest > Some(0);
+                    if untraded && (lowest == Some(0) || !cut) && (bottom..=top).contains(&last.last_price) {
+                        (open, high, low) = (any.open_price, top, bottom);
+                    } else if let (Some((was, upper, lower)), false) = (stated, cut)
+                        && was == any.open_price
+                    {
+                        high = if top > upper { high.max(top) } else { high };
+                        low = if bottom < lower { low.min(bottom) } else { low };
+                    }
+                    let before = stated.unwrap_or((0.0, f64::MIN, f64::MAX));
+                    stated = Some((before.0.max(any.open_price), before.1.max(top), before.2.min(bottom)));
+                }
                 bars.insert(
                     (token, day, minute * 60),
                     Bar {
-                        open: first.last_price,
-                        high: price.clone().fold(f64::MIN, f64::max),
-                        low: price.fold(f64::MAX, f64::min),
+                        open,
+                        high,
+                        low,
                         close: last.last_price,
                         volume,
                         open_interest: interest,
@@ -314,6 +356,44 @@ async fn a_batch_without_its_bars_and_one_that_came_twice_are_mended() {
     let counts = ask(&store, indices).await;
     let (of_view, of_table) = counts.split_once('\t').unwrap();
     assert_eq!(of_view, of_table);
+}
+
+/// A database of the six migrations before the day's own open, high and low, with ticks; and one that had all of them from the start.
+#[tokio::test]
+async fn an_upgraded_database_ends_as_a_fresh_one() {
+    let mut dice = Dice(11);
+    let mut ticks = Vec::new();
+    for (day, opening) in DAYS.into_iter().enumerate() {
+        ticks.extend(ticks_of_a_day(&mut dice, opening, day as u64 + 1).into_iter().take(8_000));
+    }
+    let fresh = store("upgrade_fresh").await;
+    let upgraded = empty_store("upgrade_old").await;
+    let outside = upgraded.client().clone().with_database("system");
+    outside.query_raw("CREATE DATABASE upgrade_old").execute().await.unwrap();
+    for sql in MIGRATIONS[..6].iter().flat_map(|migration| migration.statements(Partitioning::Hour)) {
+        run(&upgraded, &sql).await;
+    }
+    let (before, after) = ticks.split_at(20_000);
+    for (store, late) in [(&fresh, before), (&upgraded, before)] {
+        insert(store, Uuid::from_u128(1), late, Deduplicate::ByToken).await;
+    }
+    for _ in 0..2 {
+        // the second run, of a process that was killed before it noted the first, changes nothing
+        migrate(&upgraded, SchemaOptions::default(), false).await.unwrap();
+        run(&upgraded, "ALTER TABLE migrations DELETE WHERE number >= 3 SETTINGS mutations_sync = 1").await;
+    }
+    for store in [&fresh, &upgraded] {
+        insert(store, Uuid::from_u128(2), after, Deduplicate::ByToken).await;
+    }
+    assert_same(&stored_bars(&fresh).await, &brute_force(&ticks, &[]), "fresh");
+    let states = "SELECT cityHash64(groupArray(tuple(*))) FROM (SELECT instrument_token, date, minute, min(first), max(last), \
+                  max(high), min(low), max(total_high), min(total_low), max(last_open_interest), sum(ticks), max(gap), \
+                  max(day_open), max(day_high), min(day_low) FROM tick_data_1min_state \
+                  GROUP BY ALL ORDER BY instrument_token, date, minute)";
+    assert_eq!(ask(&upgraded, states).await, ask(&fresh, states).await, "states");
+    let definitions = "SELECT name, replaceAll(create_table_query, currentDatabase(), 'db') FROM system.tables \
+                       WHERE database = currentDatabase() AND name != 'migrations' AND NOT startsWith(name, '.') ORDER BY name";
+    assert_eq!(ask(&upgraded, definitions).await, ask(&fresh, definitions).await, "definitions");
 }
 
 #[tokio::test]
