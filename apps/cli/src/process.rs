@@ -3,6 +3,8 @@
 
 mod connections;
 
+pub(crate) use tickhouse_endpoints::RunFile;
+
 use crate::endpoints::{Ports, run_dir};
 use anyhow::Context as _;
 use axum::Router;
@@ -22,48 +24,6 @@ use tokio::sync::oneshot;
 
 /// How long requests under way may take at the end.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Contents of a run file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RunFile {
-    /// `record`, `load`, `serve`, `up`, `demo` or `sim`.
-    pub(crate) role: String,
-    /// Process id.
-    pub(crate) pid: u32,
-    /// Port of the status endpoint on 127.0.0.1.
-    pub(crate) port: u16,
-    /// Only of `up` and `demo`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ports: Option<Ports>,
-}
-
-impl RunFile {
-    fn path(run_dir: &Path, role: &str) -> PathBuf {
-        run_dir.join(format!("{role}.json"))
-    }
-
-    /// The run file of a role; `None` when there is none.
-    pub(crate) fn read(run_dir: &Path, role: &str) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(run_dir, role)).ok()?).ok()
-    }
-
-    /// Whether its process lives.
-    pub(crate) fn is_alive(&self) -> bool {
-        let pid = nix::unistd::Pid::from_raw(self.pid as i32);
-        nix::sys::signal::kill(pid, None).is_ok()
-    }
-
-    fn write(&self, run_dir: &Path) -> anyhow::Result<()> {
-        let path = Self::path(run_dir, &self.role);
-        let new = path.with_extension("json.new");
-        let write = || {
-            std::fs::create_dir_all(run_dir)?;
-            std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
-            std::fs::rename(&new, &path)
-        };
-        write().with_context(|| format!("{} can't be written", path.display()))
-    }
-}
 
 /// Memory and processor time of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -163,7 +123,8 @@ impl Presence {
         let task = tokio::spawn(serve);
         let file = RunFile { role: role.to_owned(), pid: std::process::id(), port, ports };
         let run_dir = run_dir(data_dir);
-        file.write(&run_dir)?;
+        file.write(&run_dir)
+            .with_context(|| format!("{} can't be written", RunFile::path(&run_dir, role).display()))?;
         Ok(Self { run_dir, file, task, end: Some(end) })
     }
 

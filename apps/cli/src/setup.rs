@@ -26,14 +26,7 @@ pub(crate) fn sources(common: &Common) -> anyhow::Result<Sources> {
 
 /// The file that was named, else the first of the usual ones that exists.
 pub(crate) fn config_file(common: &Common) -> Option<PathBuf> {
-    common.config.clone().or_else(|| {
-        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
-        let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
-        [Some(PathBuf::from("tickhouse.toml")), base.map(|base| base.join("tickhouse/tickhouse.toml"))]
-            .into_iter()
-            .flatten()
-            .find(|path| path.is_file())
-    })
+    common.config.clone().or_else(tickhouse_endpoints::config_file)
 }
 
 /// The configuration of a command that adds no flags of its own.

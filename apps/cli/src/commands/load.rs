@@ -3,14 +3,13 @@
 use crate::arguments::Common;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
-use crate::{commands, endpoints, instruments, setup};
+use crate::{commands, instruments, setup};
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tickhouse_config::Config;
 use tickhouse_load::{FlatOutlet, Loader, LoaderOptions};
-use tickhouse_stream::RedisOptions;
 
 /// Redis streams to ClickHouse.
 #[derive(Debug, Args)]
@@ -39,22 +38,10 @@ pub(crate) fn run(common: &Common, command: &Load) -> anyhow::Result<()> {
 }
 
 /// The streams of this configuration.
-pub(crate) fn redis_options(config: &Config) -> anyhow::Result<RedisOptions> {
-    Ok(RedisOptions {
-        prefix: config.redis.stream_prefix.clone(),
-        namespace: config.redis.namespace.clone(),
-        group: config.redis.group.clone(),
-        flat_streams: config.redis.flat_streams.clone(),
-        news_streams: config.redis.news_streams.clone(),
-        indices_streams: config.redis.indices_streams.clone(),
-        ..RedisOptions::at(endpoints::redis_url(config)?)
-    })
-}
-
 async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyhow::Result<()> {
     let mut shutdown = Shutdown::listen(until_stdin_closes)?;
     let options = LoaderOptions {
-        redis: redis_options(config)?,
+        redis: tickhouse_endpoints::redis_options(config)?,
         name: config.load.name.clone(),
         batch_rows: config.load.batch_rows,
         batch_time: config.load.batch_for,

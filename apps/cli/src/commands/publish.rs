@@ -1,7 +1,6 @@
 //! `tickhouse publish`: news and index values into their streams.
 
 use crate::arguments::Common;
-use crate::commands::load::redis_options;
 use crate::output::{self, grouped};
 use crate::setup;
 use crate::shutdown::Shutdown;
@@ -108,7 +107,7 @@ async fn publish(
         digest: None,
         longest_stream: LONGEST_STREAM,
     };
-    let control = Control::new(redis_options(config)?)?;
+    let control = Control::new(tickhouse_endpoints::redis_options(config)?)?;
     let bar = spinner();
     let told = |report: &LinesReport| bar.set_message(format!("{} lines", grouped(report.lines)));
     let publishing = async {
@@ -182,7 +181,7 @@ async fn poll(common: &Common, config: &Config, news: &News) -> anyhow::Result<(
     if config.news.feeds.is_empty() {
         bail!("no feeds are configured: set news.feeds = [\"https://…\"]");
     }
-    let mut poller = poller(config, redis_options(config)?)?;
+    let mut poller = poller(config, tickhouse_endpoints::redis_options(config)?)?;
     let json = news.how.json;
     if news.once {
         let reports = tokio::select! {

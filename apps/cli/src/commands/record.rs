@@ -17,9 +17,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tickhouse_config::{Config, Sync};
+use tickhouse_config::Config;
 use tickhouse_enrich::Market;
-use tickhouse_journal::{Fsync, Journal, JournalOptions, last_record};
+use tickhouse_journal::{Journal, last_record};
 use tickhouse_source::{
     AccessToken, Key, PreviousSession, Secret, SessionGate, Shard, ShardLimits, SocketHandle, SocketSetup,
     TickerOptions, control, run_socket,
@@ -96,23 +96,6 @@ fn keys(config: &Config) -> anyhow::Result<Vec<Key>> {
     Ok(pairs.map(|(key, file)| Key::new(key.expose(), AccessToken::file(file.clone(), TOKEN_LOOK))).collect())
 }
 
-/// The journals of this configuration.
-pub(crate) fn journal_options(config: &Config) -> JournalOptions {
-    let unless_zero = |value: u64| if value == 0 { u64::MAX } else { value };
-    JournalOptions {
-        segment_bytes: config.journal.segment_bytes,
-        fsync: match config.journal.sync {
-            Sync::Always => Fsync::EachBatch,
-            Sync::Every(interval) => Fsync::Every(interval),
-            Sync::Never => Fsync::Never,
-        },
-        compression: (config.journal.compression_level > 0).then_some(config.journal.compression_level),
-        keep_bytes: unless_zero(config.journal.keep_bytes),
-        keep_for: if config.journal.keep_for.is_zero() { Duration::MAX } else { config.journal.keep_for },
-        ..JournalOptions::default()
-    }
-}
-
 /// Data are expected while any market is in session.
 fn gate(config: &Config) -> anyhow::Result<SessionGate> {
     if config.kite.data_timeout.is_zero() {
@@ -141,8 +124,12 @@ impl Recorder {
         let directory = endpoints::journal_dir(&config.data_dir);
         let previous = |socket| previous(&directory, &config.recorder, socket);
         let before: Vec<_> = shards.iter().map(|shard| previous(shard.socket)).collect::<Result<_, _>>()?;
-        let journal =
-            Journal::open(&directory, &config.recorder, journal_options(config), config.clock.clone())?;
+        let journal = Journal::open(
+            &directory,
+            &config.recorder,
+            tickhouse_endpoints::journal_options(config),
+            config.clock.clone(),
+        )?;
         let gate = gate(config)?;
         let ticker = TickerOptions {
             read_timeout: config.kite.read_timeout,
@@ -150,7 +137,7 @@ impl Recorder {
             data_timeout: config.kite.data_timeout.max(Duration::from_secs(1)),
             ..TickerOptions::at(&config.kite.endpoint)?
         };
-        let redis = super::load::redis_options(config)?;
+        let redis = tickhouse_endpoints::redis_options(config)?;
         let mut recorder = Self {
             journal: Arc::new(journal),
             lines: Arc::default(),

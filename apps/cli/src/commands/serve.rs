@@ -3,7 +3,7 @@
 use crate::arguments::Common;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
-use crate::{commands, endpoints, output, setup};
+use crate::{endpoints, output, setup};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -48,18 +48,13 @@ fn token_file(data_dir: &Path) -> PathBuf {
     data_dir.join("push-token")
 }
 
-/// A recorder of its own beside that of the sockets: a journal has one writing process.
-fn pusher_name(recorder: &str) -> String {
-    format!("{recorder}-push")
-}
-
 fn open(config: &Config) -> anyhow::Result<Pusher> {
-    let journal = JournalOptions { queue_len: QUEUE_LEN, ..commands::record::journal_options(config) };
+    let journal = JournalOptions { queue_len: QUEUE_LEN, ..tickhouse_endpoints::journal_options(config) };
     let options = PusherOptions {
         journal_dir: endpoints::journal_dir(&config.data_dir),
-        name: pusher_name(&config.recorder),
+        name: tickhouse_endpoints::pusher_name(&config.recorder),
         journal,
-        redis: commands::load::redis_options(config)?,
+        redis: tickhouse_endpoints::redis_options(config)?,
         publisher: PublisherOptions::default(),
         clock: config.clock.clone(),
         dialect: Dialect::default(),

@@ -145,7 +145,7 @@ async fn prepare(config: &Config, services: &Services) -> anyhow::Result<()> {
 /// Looks at the configured feeds for ever. What it publishes, it publishes once: it may end at any moment.
 async fn poll_feeds(config: Config, redis_url: String) {
     let polled = async {
-        let redis = RedisOptions { url: redis_url, ..commands::load::redis_options(&config)? };
+        let redis = RedisOptions { url: redis_url, ..tickhouse_endpoints::redis_options(&config)? };
         let note = |report: &FeedReport| match &report.error {
             None if report.published == 0 => {}
             None => tracing::info!(feed = report.feed, published = report.published, "news"),

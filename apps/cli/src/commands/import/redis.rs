@@ -1,7 +1,7 @@
 //! `tickhouse import redis`: ticks and candles of an older Redis.
 
 use crate::arguments::Common;
-use crate::commands::{load::redis_options, migrate};
+use crate::commands::migrate;
 use crate::output::{self, grouped};
 use crate::shutdown::Shutdown;
 use crate::{endpoints, instruments, setup};
@@ -69,7 +69,7 @@ async fn import(common: &Common, config: &Config, command: &ImportRedis) -> anyh
         dry_run: command.dry_run,
         longest_stream: command.longest_stream,
     };
-    let control = Control::new(redis_options(config)?)?;
+    let control = Control::new(tickhouse_endpoints::redis_options(config)?)?;
     let mut import = Import::new(options)?;
     let bar = bar();
     let importing = async {

@@ -1,0 +1,79 @@
+//! Which processes run on a data directory, and where they can be asked: `<data>/run/<role>.json`.
+
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a running system's services are; `up` and `demo` write it into their run file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// ClickHouse over HTTP.
+    pub clickhouse_http: u16,
+    /// ClickHouse's native protocol.
+    pub clickhouse_tcp: u16,
+    /// Redis.
+    pub redis: u16,
+}
+
+/// Contents of a run file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// `record`, `load`, `serve`, `up`, `demo` or `sim`.
+    pub role: String,
+    /// Process id.
+    pub pid: u32,
+    /// Port of the status endpoint on 127.0.0.1.
+    pub port: u16,
+    /// Only of `up` and `demo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Ports>,
+}
+
+impl RunFile {
+    /// Where the run file of a role is.
+    pub fn path(run_dir: &Path, role: &str) -> PathBuf {
+        run_dir.join(format!("{role}.json"))
+    }
+
+    /// The run file of a role; `None` when there is none.
+    pub fn read(run_dir: &Path, role: &str) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(run_dir, role)).ok()?).ok()
+    }
+
+    /// Whether its process lives.
+    pub fn is_alive(&self) -> bool {
+        let pid = nix::unistd::Pid::from_raw(self.pid as i32);
+        nix::sys::signal::kill(pid, None).is_ok()
+    }
+
+    /// Writes it: the old one, or this one, never a part.
+    ///
+    /// # Errors
+    /// When the folder can't be made or the file not be written.
+    pub fn write(&self, run_dir: &Path) -> io::Result<()> {
+        let path = Self::path(run_dir, &self.role);
+        let new = path.with_extension("json.new");
+        std::fs::create_dir_all(run_dir)?;
+        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(&new, &path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_file_is_read_as_it_was_written_and_a_strangers_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let ports = Some(Ports { clickhouse_http: 1, clickhouse_tcp: 2, redis: 3 });
+        let file = RunFile { role: "up".to_owned(), pid: std::process::id(), port: 4, ports };
+        let run_dir = folder.path().join("run");
+        file.write(&run_dir).unwrap();
+        assert_eq!(RunFile::read(&run_dir, "up"), Some(file.clone()));
+        assert!(file.is_alive());
+        assert_eq!(RunFile::read(&run_dir, "demo"), None);
+        std::fs::write(RunFile::path(&run_dir, "demo"), "{\"role\":").unwrap();
+        assert_eq!(RunFile::read(&run_dir, "demo"), None);
+    }
+}
