@@ -1,5 +1,6 @@
 //! The `tickhouse` command. `main` only maps results to exit codes: 0 done, 1 failed, 2 wrong usage, others as a command's help says.
 
+mod answer;
 mod arguments;
 mod commands;
 mod endpoints;
@@ -12,9 +13,11 @@ mod progress;
 mod setup;
 mod shutdown;
 mod system;
+mod table;
 mod universe;
 mod verify;
 mod view;
+mod window;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -48,6 +48,11 @@ impl Credentials {
         }
     }
 
+    /// Those of an engine's data directory, if it has been started once and its owner asks.
+    pub fn of_engine(data_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(data_dir.join("users.json")).ok()?).ok()
+    }
+
     /// The `users_config` file.
     pub(crate) fn users_xml(&self, database: &str) -> String {
         let networks = "<networks><ip>127.0.0.1</ip><ip>::1</ip></networks>";

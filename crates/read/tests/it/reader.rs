@@ -3,8 +3,8 @@
 use crate::{reader, run, store};
 use jiff::civil::Date;
 use serde::Deserialize;
-use tickhouse_embed::testkit::TestEngine;
 use tickhouse_embed::READER;
+use tickhouse_embed::testkit::TestEngine;
 use tickhouse_model::Timestamp;
 use tickhouse_read::{Answer, ComputedRows, Format, ReadError, Reader, ReaderOptions, Statement};
 

@@ -4,7 +4,6 @@ use super::date_text;
 use crate::output::{self, grouped};
 use serde::Serialize;
 use serde_json::json;
-use std::fmt::Write as _;
 use tickhouse_enrich::ReadReport;
 use tickhouse_store::{InstrumentChange, InstrumentLine, Master, MasterReport, MissingToken};
 
@@ -13,25 +12,8 @@ fn json_lines(items: &[impl Serialize]) -> anyhow::Result<()> {
     items.iter().try_for_each(output::json)
 }
 
-/// Columns as wide as their longest cell.
 fn table(headers: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([headers[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
-    let mut text = String::new();
-    let head: Vec<String> = headers.iter().map(ToString::to_string).collect();
-    for row in std::iter::once(&head).chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            // writing to a string can't fail
-            write!(line, "{cell:<width$}  ").ok();
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    Ok(output::line(text.trim_end())?)
+    Ok(output::line(&crate::table::layout(headers, &[], rows.iter().cloned()))?)
 }
 
 /// What a search found.

@@ -1,0 +1,198 @@
+//! Answers of the reading crate, as a table, text or file.
+
+use crate::output;
+use crate::table::{self, Column};
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use tickhouse_read::{Answer, ByteStream, Format, Reader};
+
+/// Rows that a table shows at most: it is drawn whole.
+const MOST_ROWS: usize = 10_000;
+
+/// Flags of every command that shows rows.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct How {
+    /// How rows are written [default: by the ending of --output, else a table]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<OutputFormat>,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// Write to this file instead of standard output; it is there only when it is whole
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people: aligned, India's time
+    Table,
+    /// With a line of names
+    Csv,
+    /// One array of objects
+    Json,
+    /// One object per line
+    Ndjson,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow file
+    Arrow,
+}
+
+impl How {
+    /// What was asked for.
+    pub(crate) fn format(&self) -> OutputFormat {
+        let by_ending = || {
+            let ending = self.output.as_ref()?.extension()?.to_str()?.to_lowercase();
+            match ending.as_str() {
+                "jsonl" => Some(OutputFormat::Ndjson),
+                "feather" | "ipc" => Some(OutputFormat::Arrow),
+                ending => OutputFormat::from_str(ending, true).ok(),
+            }
+        };
+        if self.json {
+            OutputFormat::Json
+        } else {
+            self.format.or_else(by_ending).unwrap_or(OutputFormat::Table)
+        }
+    }
+}
+
+/// Writes an answer as asked.
+pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::Result<()> {
+    let format = how.format();
+    let Some(path) = &how.output else {
+        if matches!(format, OutputFormat::Parquet | OutputFormat::Arrow) && io::stdout().is_terminal() {
+            bail!("that is no text for a terminal: add --output FILE");
+        }
+        // a lock for all of it would stand across awaits
+        return write(reader, answer, format, &mut io::stdout()).await;
+    };
+    let partial = partial_of(path);
+    let mut file =
+        std::fs::File::create(&partial).with_context(|| format!("{} can't be written", partial.display()))?;
+    let written = write(reader, answer, format, &mut file).await;
+    let kept = written.and_then(|()| {
+        file.sync_all()
+            .and_then(|()| std::fs::rename(&partial, path))
+            .with_context(|| format!("{} can't be written", path.display()))
+    });
+    if kept.is_err() {
+        // the error that stopped us says more than one of cleaning up
+        std::fs::remove_file(&partial).ok();
+    }
+    kept
+}
+
+fn partial_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+async fn write(
+    reader: &Reader,
+    answer: Answer,
+    format: OutputFormat,
+    to: &mut impl Write,
+) -> anyhow::Result<()> {
+    let wire = match format {
+        OutputFormat::Table => return write_table(reader, answer, to).await,
+        OutputFormat::Csv => Format::Csv,
+        OutputFormat::Json | OutputFormat::Ndjson => Format::Ndjson,
+        OutputFormat::Parquet => Format::Parquet,
+        OutputFormat::Arrow => Format::Arrow,
+    };
+    let mut stream = reader.present(answer, wire).await?;
+    if format == OutputFormat::Json {
+        copy_as_array(&mut stream, to).await?;
+    } else {
+        while let Some(chunk) = stream.next().await? {
+            to.write_all(&chunk)?;
+        }
+    }
+    Ok(to.flush()?)
+}
+
+/// Objects on lines as one array of them.
+async fn copy_as_array(stream: &mut ByteStream, to: &mut impl Write) -> anyhow::Result<()> {
+    to.write_all(b"[")?;
+    let mut before: &[u8] = b"\n";
+    let mut is_line_open = false;
+    while let Some(chunk) = stream.next().await? {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+            if !is_line_open {
+                to.write_all(before)?;
+                before = b",\n";
+            }
+            is_line_open = !part.ends_with(b"\n");
+            to.write_all(part.strip_suffix(b"\n").unwrap_or(part))?;
+        }
+    }
+    Ok(to.write_all(b"\n]\n")?)
+}
+
+async fn write_table(reader: &Reader, answer: Answer, to: &mut impl Write) -> anyhow::Result<()> {
+    let (text, whole) = table_of(reader, answer).await?;
+    writeln!(to, "{text}")?;
+    to.flush()?;
+    if !whole {
+        eprintln!(
+            "only the first {} rows are shown: narrow the question, or take all with --format csv",
+            output::grouped(MOST_ROWS as u64)
+        );
+    }
+    Ok(())
+}
+
+/// An answer as a table, and whether all of it is in it.
+pub(crate) async fn table_of(reader: &Reader, answer: Answer) -> anyhow::Result<(String, bool)> {
+    let mut stream = reader.present(answer, Format::JsonRows).await?;
+    let mut lines = Vec::new();
+    let mut open: Vec<u8> = Vec::new();
+    while let Some(chunk) = stream.next().await? {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+            open.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                lines.push(serde_json::from_slice::<Vec<Value>>(&open).context("a row is not JSON")?);
+                open.clear();
+            }
+        }
+        // names, types, rows, and one more that says there is more
+        if lines.len() > MOST_ROWS + 2 {
+            break;
+        }
+    }
+    let mut lines = lines.into_iter();
+    let names = lines.next().unwrap_or_default();
+    let kinds = lines.next().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let columns: Vec<Column> =
+        names.iter().zip(&kinds).map(|(name, kind)| Column { name: text(name), kind: text(kind) }).collect();
+    let mut rows: Vec<Vec<Value>> = lines.collect();
+    let whole = rows.len() <= MOST_ROWS;
+    rows.truncate(MOST_ROWS);
+    if rows.is_empty() {
+        return Ok(("no rows".to_owned(), true));
+    }
+    Ok((table::render(&columns, &rows), whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_a_file_names_its_format() {
+        let of = |name: &str| How { output: Some(PathBuf::from(name)), ..How::default() }.format();
+        assert_eq!(of("bars.parquet"), OutputFormat::Parquet);
+        assert_eq!(of("bars.CSV"), OutputFormat::Csv);
+        assert_eq!(of("bars.jsonl"), OutputFormat::Ndjson);
+        assert_eq!(of("bars"), OutputFormat::Table);
+        assert_eq!(How::default().format(), OutputFormat::Table);
+    }
+}
