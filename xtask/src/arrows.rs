@@ -17,7 +17,8 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
-const PURE: &[&str] = &["tickhouse-model", "tickhouse-decode", "tickhouse-enrich", "tickhouse-universe"];
+const PURE: &[&str] =
+    &["tickhouse-model", "tickhouse-decode", "tickhouse-enrich", "tickhouse-universe", "tickhouse-options"];
 
 /// (package, what it must not reach, over however many others).
 const NEVER: &[(&str, &[&str])] = &[
