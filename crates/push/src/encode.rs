@@ -33,6 +33,10 @@ impl PushedMessage {
         &self.bytes
     }
 
+    pub(crate) fn new(bytes: Vec<u8>, ticks: usize) -> Self {
+        Self { bytes: bytes.into(), ticks }
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes
     }
@@ -56,14 +60,18 @@ pub fn encode(ticks: &[PushedTick], dialect: &Dialect) -> Result<PushedMessage, 
     }
     let mut frame = FrameBuilder::default();
     for (index, tick) in ticks.iter().enumerate() {
-        let packet = packet(tick, dialect).map_err(|(field, reason)| Refusal {
-            index,
-            field: field.to_string(),
-            reason,
-        })?;
+        let packet = to_packet(tick, dialect).map_err(|refusal| Refusal { index, ..refusal })?;
         frame.push(&packet);
     }
-    Ok(PushedMessage { bytes: frame.take().into(), ticks: ticks.len() })
+    Ok(PushedMessage::new(frame.take(), ticks.len()))
+}
+
+/// The packet of one tick; [`encode`] says how.
+///
+/// # Errors
+/// With the first field that a packet can't hold; the index is 0.
+pub fn to_packet(tick: &PushedTick, dialect: &Dialect) -> Result<Packet, Refusal> {
+    packet(tick, dialect).map_err(|(field, reason)| Refusal { index: 0, field: field.to_string(), reason })
 }
 
 /// A place in a tick; its text is made only for an error.

@@ -19,13 +19,15 @@ mod error;
 pub mod http;
 mod json;
 mod pusher;
+mod queue;
 mod tick;
 mod token;
 
 pub use dialect::{Dialect, Source, SourceError, zone};
-pub use encode::{MOST_TICKS, PushedMessage, encode};
+pub use encode::{MOST_TICKS, PushedMessage, encode, to_packet};
 pub use error::{PushError, Refusal};
 pub use json::{Format, ReadError, read};
 pub use pusher::{CloseReport, PushCounters, Pusher, PusherOptions, PusherStatus, Receipt};
+pub use queue::{Drained, NoPlace, QueueCounters, QueueOptions, TickQueue};
 pub use tick::{PushedDepth, PushedLevel, PushedOhlc, PushedTick, PushedTime};
 pub use token::{Token, TokenError};

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tickhouse_journal::{Journal, JournalOptions, JournalPosition};
-use tickhouse_model::{FrameId, Observed, RecordKind, SnapshotMarks, SocketId};
+use tickhouse_model::{FrameId, Observed, RecordKind, SnapshotMarks, SocketId, Timestamp};
 use tickhouse_stream::{Publisher, PublisherHandle, PublisherOptions, RedisOptions};
 use tickhouse_telemetry::Clock;
 use tokio::runtime::Handle;
@@ -183,7 +183,7 @@ impl Pusher {
         let mut lane = lock(&self.lane);
         let sender = lane.sender.as_ref().ok_or(PushError::Closed)?;
         let ticks = message.ticks();
-        sender.try_send(self.observed(message)).map_err(|error| match error {
+        sender.try_send(Self::observed(message, self.options.clock.now())).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.counts.note_queue_full();
                 PushError::QueueFull
@@ -194,17 +194,45 @@ impl Pusher {
     }
 
     async fn submit_waiting(&self, message: PushedMessage) -> Result<Receipt, PushError> {
+        let now = self.options.clock.now();
+        self.submit_waiting_at(message, now).await
+    }
+
+    async fn submit_waiting_at(
+        &self,
+        message: PushedMessage,
+        received_at: Timestamp,
+    ) -> Result<Receipt, PushError> {
         let sender = lock(&self.lane).sender.clone().ok_or(PushError::Closed)?;
         let place = sender.reserve().await.map_err(|_| PushError::Closed)?;
         let mut lane = lock(&self.lane);
         let ticks = message.ticks();
-        place.send(self.observed(message));
+        place.send(Self::observed(message, received_at));
         Ok(self.receipt(&mut lane, ticks))
     }
 
-    fn observed(&self, message: PushedMessage) -> Observed {
+    /// Hands over a message whose ticks came at `received_at`. Waits while the queue is full, not for the journal.
+    pub(crate) fn hand_over_blocking(
+        &self,
+        message: PushedMessage,
+        received_at: Timestamp,
+    ) -> Result<Receipt, PushError> {
+        self.runtime.block_on(self.submit_waiting_at(message, received_at))
+    }
+
+    /// The last sequence of this session that is in the journal's file.
+    pub(crate) fn journaled_sequence(&self) -> u64 {
+        self.position.borrow().sequence
+    }
+
+    /// The clock of receive times.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.options.clock
+    }
+
+    fn observed(message: PushedMessage, received_at: Timestamp) -> Observed {
         Observed {
-            received_at: self.options.clock.now(),
+            received_at,
             kind: RecordKind::Pushed,
             snapshots: SnapshotMarks::None,
             payload: message.into_bytes(),
@@ -296,6 +324,6 @@ impl Drop for Pusher {
 }
 
 /// Locks; a panic of another holder leaves values that are whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

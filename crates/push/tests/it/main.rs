@@ -4,5 +4,6 @@
 
 mod http;
 mod pusher;
+mod queue;
 mod whole;
 mod world;
