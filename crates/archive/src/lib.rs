@@ -4,10 +4,30 @@
 //! hold, or rows. What never happens here: a row that is removed before its copy was read back; a file that is
 //! under its name before it is whole; Redis.
 
+mod backup;
 mod digest;
 mod error;
+mod export;
+mod folder;
 mod manifest;
+mod names;
+mod readback;
+mod restore;
+mod statements;
+mod stop;
+mod tables;
 
+pub use backup::{
+    BackupError, BackupOptions, BackupPlaces, BackupPlan, BackupProgress, BackupRecord, Listed, Method,
+    PartitionRecord, Place, RECORD_FILE, S3Place, TableRecord, abandon, create as create_backup,
+    list as list_backups, plan as plan_backup,
+};
 pub use digest::{DIGEST_COLUMNS, RowDigest, digest_columns};
 pub use error::ArchiveError;
+pub use export::{DayPreview, Export, ExportProgress, ExportReport, ExportRequest};
 pub use manifest::{FileEntry, Kind, MANIFEST_FILE, MANIFEST_VERSION, Manifest, Source};
+pub use restore::{
+    Chain, check_target, find as find_backup, in_database, restore as restore_backup, verify as verify_backup,
+};
+pub use stop::Stop;
+pub use tables::{FileFormat, TABLES, Table};

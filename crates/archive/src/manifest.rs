@@ -55,6 +55,15 @@ pub struct FileEntry {
     pub sha256: String,
     /// [`RowDigest::hashes`] of its rows, as read back from the file or counted in the table and proven equal.
     pub digest: String,
+    /// Of an export of a day that was not over: up to which instant it goes, RFC 3339. `None`: whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Of an export of some symbols: which, with commas. `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+    /// When retention removed the rows from the table, RFC 3339: the file is all there is of them. `None`: they are in the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<String>,
 }
 
 impl FileEntry {
@@ -192,6 +201,9 @@ mod tests {
             bytes: 100,
             sha256: "00".repeat(32),
             digest: RowDigest { rows: 3, sum: 5, xor: 6 }.hashes(),
+            until: None,
+            only: None,
+            moved_at: None,
         });
         manifest
     }

@@ -37,7 +37,7 @@ pub use ledger::{
 pub use lookup::{InstrumentChange, InstrumentLine, InstrumentSearch};
 pub use master::{Master, MasterReport};
 pub use mend::{MendPartition, MendPlan, MissingToken};
-pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate};
+pub use migrate::{MIGRATIONS, Migration, Partitioning, Report, SchemaOptions, migrate, migrate_up_to};
 pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
 pub use news::{NEWS_COLUMNS, NewsColumns, NewsRow};
 pub use seals::{Mark, Seal, SealRange, batch_id};

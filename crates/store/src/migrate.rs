@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 5, name: "instruments", sql: include_str!("../migrations/0005_instruments.sql") },
     Migration { number: 6, name: "candles", sql: include_str!("../migrations/0006_candles.sql") },
     Migration { number: 7, name: "bar_extremes", sql: include_str!("../migrations/0007_bar_extremes.sql") },
+    Migration {
+        number: 8,
+        name: "latest_prices",
+        sql: include_str!("../migrations/0008_latest_prices.sql"),
+    },
 ];
 
 /// Stands in a statement that is run once for each date of `tick_data`.
@@ -44,6 +49,7 @@ const EACH_DATE: &str = "{each_date}";
 const RETAINED: &[(&str, &str)] = &[
     ("tick_data", "date"),
     ("tick_data_1min_state", "date"),
+    ("latest_prices", "date"),
     ("indices_data", "date"),
     ("news_data", "date"),
 ];
@@ -158,6 +164,25 @@ pub async fn migrate(store: &Store, options: SchemaOptions, dry_run: bool) -> Re
     retain(store, options.retention_days, dry_run, &mut report).await?;
     note_partitioning(store, options.partitioning, &mut report).await?;
     Ok(report)
+}
+
+/// Makes the schema as it was when migration `number` was the last one, without any retention: what rows of that time fit into.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn migrate_up_to(store: &Store, partitioning: Partitioning, number: u32) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    if number > known {
+        return Err(StoreError::SchemaNewer { number, name: "a later one".to_owned(), known });
+    }
+    prepare(store).await?;
+    let applied = applied(store).await?;
+    check(&applied)?;
+    let missing = |migration: &&Migration| applied.iter().all(|done| done.number != migration.number);
+    for migration in MIGRATIONS.iter().take_while(|migration| migration.number <= number).filter(missing) {
+        apply(store, migration, partitioning).await?;
+    }
+    Ok(())
 }
 
 async fn prepare(store: &Store) -> Result<(), StoreError> {
@@ -322,6 +347,16 @@ mod tests {
     fn the_sections_that_are_run_by_themselves_are_there() {
         assert!(section("bar states").contains("FROM tick_data\n"));
         assert!(section("index values").contains("FROM tick_data\n"));
+        assert!(section("latest prices").contains("FROM tick_data\n"));
+    }
+
+    #[test]
+    fn the_latest_prices_of_old_ticks_are_those_of_new_ones() {
+        let words = |sql: &str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let feed = words(section("latest prices").trim());
+        let fill = MIGRATIONS[7].statements(Partitioning::Hour).pop().unwrap();
+        let fill = words(&fill.replace("date = '{each_date}'", "").replace("WHERE\n    AND", "WHERE"));
+        assert_eq!(fill.replace("WHERE AND", "WHERE"), format!("INSERT INTO latest_prices {feed}"));
     }
 
     #[test]

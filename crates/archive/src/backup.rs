@@ -1,0 +1,427 @@
+//! Backups of a database into which ticks flow, full and incremental, proven by digests of their rows.
+//!
+//! What enters: a database, a place. What leaves: a folder per backup (docs/backup.md), whole once its `backup.json` is there. What
+//! never happens here: a change to the database; a batch of which only a part is saved; a secret in a file, a log or a URL.
+
+mod digests;
+mod error;
+mod folder;
+mod native;
+mod place;
+mod record;
+mod server;
+mod snapshot;
+
+pub use error::BackupError;
+pub use place::{Place, S3Place};
+pub use record::{BackupRecord, Method, PartitionRecord, RECORD_FILE, TableRecord};
+
+pub(crate) use digests::{columns, digests};
+pub(crate) use folder::{Lock, check};
+pub(crate) use native::read as read_native;
+pub(crate) use server::{Links, restore as restore_by_server};
+pub(crate) use snapshot::remove as remove_database;
+
+use crate::ArchiveError;
+use crate::statements::{literal, rows};
+use serde::Serialize;
+use snapshot::{FrozenTable, Parts, Snapshot};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tickhouse_model::Timestamp;
+use tickhouse_store::Store;
+use tokio::sync::watch;
+
+/// Where backups and the server are.
+#[derive(Clone, Debug)]
+pub struct BackupPlaces {
+    /// Where the backups are.
+    pub place: Place,
+    /// The folder into which an embedded engine's BACKUP writes; `None` for an external server, whose files are not on this machine.
+    pub engine_folder: Option<PathBuf>,
+    /// Held while a backup or restore runs: one at a time.
+    pub lock: PathBuf,
+}
+
+/// How a backup is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Only what changed since the newest backup of the same place, database and method.
+    pub incremental: bool,
+    /// By which method; `None` takes the server's own where it can write to the place, else native files.
+    pub method: Option<Method>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupProgress {
+    /// What is going on.
+    pub stage: &'static str,
+    /// Bytes of the partitions that are through with it.
+    pub done: u64,
+    /// Bytes of all partitions that go through it; 0 when not known.
+    pub total: u64,
+}
+
+/// What a backup would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackupPlan {
+    /// By which method.
+    pub method: Method,
+    /// The backup that it would stand on.
+    pub base: Option<String>,
+    /// Partitions that would be written, and their bytes in the server.
+    pub partitions: u64,
+    /// See above.
+    pub bytes: u64,
+    /// Partitions that are as the base has them.
+    pub unchanged: u64,
+    /// Rows of all tables, about.
+    pub rows: u64,
+}
+
+/// A backup of a place, as listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// What it holds; `None` for one that is being made, or whose making was interrupted.
+    pub record: Option<BackupRecord>,
+}
+
+/// The backups of a place, oldest first.
+///
+/// # Errors
+/// When the place can't be read, or holds a record of a newer program.
+pub async fn list(store: &Store, place: &Place) -> Result<Vec<Listed>, BackupError> {
+    let found = match place {
+        Place::Folder(root) => folder::list(root)?,
+        Place::S3(s3) => {
+            let mut found = Vec::new();
+            for text in server::read_texts(store, s3, &format!("*/{RECORD_FILE}")).await? {
+                let path = PathBuf::from(place.shown());
+                let record = BackupRecord::parse(text.as_bytes());
+                let record = record.map_err(|problem| ArchiveError::Manifest { path, problem })?;
+                found.push((record.id.clone(), Some(record)));
+            }
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+            found
+        }
+    };
+    Ok(found.into_iter().map(|(id, record)| Listed { id, record }).collect())
+}
+
+/// What [`create`] would do now.
+///
+/// # Errors
+/// As [`create`].
+pub async fn plan(
+    store: &Store,
+    at: &BackupPlaces,
+    options: BackupOptions,
+) -> Result<BackupPlan, BackupError> {
+    let (method, base) = decide(store, at, options).await?;
+    let database = &store.options().database;
+    let inventory = snapshot::inventory(store, database).await?;
+    if inventory.tables.is_empty() {
+        return Err(BackupError::NoSchema { database: database.clone() });
+    }
+    let parts = snapshot::parts(store, database).await?;
+    let mut plan = BackupPlan {
+        method,
+        base: base.as_ref().map(|base| base.id.clone()),
+        partitions: 0,
+        bytes: 0,
+        unchanged: 0,
+        rows: 0,
+    };
+    for table in &inventory.tables {
+        for (id, parts) in parts.get(table).into_iter().flatten() {
+            plan.rows += parts.rows;
+            if base
+                .as_ref()
+                .and_then(|base| base.partition(table, id))
+                .is_some_and(|old| old.parts == parts.hash)
+            {
+                plan.unchanged += 1;
+            } else {
+                plan.partitions += 1;
+                plan.bytes += parts.bytes;
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Makes a backup.
+///
+/// Not cancel safe: a dropped future leaves the copy of the database and an unfinished folder behind, which [`abandon`] and the next
+/// backup remove.
+///
+/// # Errors
+/// When there is nothing to back up, no base, or a statement or file fails. No backup is there then.
+pub async fn create(
+    store: &Store,
+    at: &BackupPlaces,
+    options: BackupOptions,
+    now: Timestamp,
+    progress: &watch::Sender<BackupProgress>,
+) -> Result<BackupRecord, BackupError> {
+    let _lock = Lock::take(&at.lock)?;
+    let _place_lock = match &at.place {
+        Place::Folder(root) => {
+            let lock = Lock::take(&root.join(".lock"))?;
+            let left = folder::clear_unfinished(root)?;
+            if left > 0 {
+                tracing::warn!(left, "unfinished backups of an interrupted run were removed");
+            }
+            Some(lock)
+        }
+        Place::S3(_) => None,
+    };
+    let (method, base) = decide(store, at, options).await?;
+    let id = new_id(now);
+    let mut record = BackupRecord::new(id, &store.options().database, method);
+    record.made_at = now.to_string();
+    record.base = base.as_ref().map(|base| base.id.clone());
+    record.server =
+        rows(store, "ask the server's version", "SELECT version()").await?.pop().unwrap_or_default();
+    progress.send_modify(|progress| progress.stage = "freezing the tables");
+    let snapshot = Snapshot::take(store).await?;
+    let written = write(store, at, &snapshot, base.as_ref(), &mut record, progress).await;
+    let removed = snapshot.remove(store).await;
+    if let (Err(_), Place::Folder(root)) = (&written, &at.place) {
+        // not whole, and said to be so; the next backup removes it where this does not
+        std::fs::remove_dir_all(root.join(&record.id)).ok();
+    }
+    written?;
+    removed?;
+    Ok(record)
+}
+
+/// Removes what an interrupted [`create`] or restore left in the server and the place.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn abandon(store: &Store, at: &BackupPlaces) -> Result<(), BackupError> {
+    let _lock = Lock::take(&at.lock)?;
+    server::end_all(store).await?;
+    remove_database(store, &snapshot::database_of(&store.options().database)).await?;
+    if let Place::Folder(root) = &at.place
+        && root.is_dir()
+    {
+        let _place_lock = Lock::take(&root.join(".lock"))?;
+        folder::clear_unfinished(root)?;
+    }
+    Ok(())
+}
+
+/// A name that sorts by time, and that no other place has: `20261120T044500Z-1f3a`.
+fn new_id(now: Timestamp) -> String {
+    let seconds = now.as_millis() / 1_000;
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let date = tickhouse_model::IstDateTime { days_since_epoch: days as i32, second_of_day: 0 }.date_text();
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!("{}T{hour:02}{minute:02}{:02}Z-{}", date.replace('-', ""), second % 60, &random[..6])
+}
+
+/// The method, and the backup to stand on.
+async fn decide(
+    store: &Store,
+    at: &BackupPlaces,
+    options: BackupOptions,
+) -> Result<(Method, Option<BackupRecord>), BackupError> {
+    let method = match (options.method, &at.place, &at.engine_folder) {
+        (Some(Method::Native), Place::S3(_), _) => {
+            let problem = "native files go to a folder of this machine: give one, and copy it to S3, or leave --method out";
+            return Err(BackupError::Method { problem: problem.to_owned() });
+        }
+        (Some(Method::Server), Place::Folder(_), None) => {
+            let problem = "an external server's BACKUP writes to folders of its own machine, which can't be proven from here: \
+                           use --method native for a folder of this machine, or s3://BUCKET/FOLDER";
+            return Err(BackupError::Method { problem: problem.to_owned() });
+        }
+        (Some(method), _, _) => method,
+        (None, Place::Folder(_), None) => Method::Native,
+        (None, Place::Folder(_), Some(_)) if !knows_backup(store).await? => Method::Native,
+        (None, _, _) => Method::Server,
+    };
+    if method == Method::Server && !knows_backup(store).await? {
+        let problem =
+            "this ClickHouse has no BACKUP: back up to a folder with --method native, and copy that";
+        return Err(BackupError::Method { problem: problem.to_owned() });
+    }
+    if !options.incremental {
+        return Ok((method, None));
+    }
+    let database = store.options().database.clone();
+    let whole = list(store, &at.place).await?.into_iter().filter_map(|listed| listed.record);
+    let base = whole.filter(|record| record.method == method && record.database == database).last();
+    let missing =
+        || BackupError::NoBase { place: at.place.shown(), database: database.clone(), method: method.name() };
+    Ok((method, Some(base.ok_or_else(missing)?)))
+}
+
+/// Whether the server has BACKUP at all.
+async fn knows_backup(store: &Store) -> Result<bool, BackupError> {
+    let sql = "SELECT count() FROM system.tables WHERE database = 'system' AND name = 'backups'";
+    let found: Vec<u64> = rows(store, "ask whether the server has BACKUP", sql).await?;
+    Ok(found.first().is_some_and(|tables| *tables > 0))
+}
+
+async fn write(
+    store: &Store,
+    at: &BackupPlaces,
+    snapshot: &Snapshot,
+    base: Option<&BackupRecord>,
+    record: &mut BackupRecord,
+    progress: &watch::Sender<BackupProgress>,
+) -> Result<(), BackupError> {
+    describe(store, snapshot, record).await?;
+    for table in &snapshot.tables {
+        let partitions = hash(store, snapshot, table, base, progress).await?;
+        let (name, definition) = (table.name.clone(), table.definition.clone());
+        record.tables.push(TableRecord { name, definition, partitions });
+    }
+    let folder = match &at.place {
+        Place::Folder(root) => {
+            let folder = root.join(&record.id);
+            folder::begin(&folder)?;
+            Some(folder)
+        }
+        Place::S3(_) => None,
+    };
+    match (record.method, &folder) {
+        (Method::Native, Some(folder)) => {
+            write_native(store, snapshot, base, record, folder, progress).await?
+        }
+        _ => write_by_server(store, at, snapshot, base, record, progress).await?,
+    }
+    progress.send_replace(BackupProgress { stage: "hashing the files", done: 0, total: 0 });
+    match (&at.place, folder) {
+        (Place::S3(s3), _) => {
+            record.bytes = written_bytes(store, &record.id).await?;
+            server::write_text(store, s3, &format!("{}/{RECORD_FILE}", record.id), &record.text()).await
+        }
+        (_, Some(folder)) => {
+            let mut finished = record.clone();
+            // thousands of files are read back
+            let done = tokio::task::spawn_blocking(move || {
+                folder::finish(&folder, &mut finished).map(|()| finished)
+            });
+            *record = done.await.expect("hashing files does not panic")?;
+            Ok(())
+        }
+        (_, None) => Ok(()),
+    }
+}
+
+/// What the record says beside the rows.
+async fn describe(store: &Store, snapshot: &Snapshot, record: &mut BackupRecord) -> Result<(), BackupError> {
+    let sql =
+        format!("SELECT max(number) FROM {}", crate::statements::name(&snapshot.database, "migrations"));
+    record.schema = rows(store, "read the number of the schema", &sql).await?.pop().unwrap_or_default();
+    record.views.clone_from(&snapshot.views);
+    record.left_out.clone_from(&snapshot.left_out);
+    record.marks.clone_from(&snapshot.marks);
+    record.batches_under_way = snapshot.batches_under_way;
+    Ok(())
+}
+
+/// Digests of a table's partitions; of those whose parts are the base's, the base's.
+async fn hash(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &FrozenTable,
+    base: Option<&BackupRecord>,
+    progress: &watch::Sender<BackupProgress>,
+) -> Result<BTreeMap<String, PartitionRecord>, BackupError> {
+    let known = |id: &str, parts: &Parts| {
+        base.and_then(|base| base.partition(&table.name, id)).filter(|old| old.parts == parts.hash)
+    };
+    let changed: Vec<&str> = table
+        .partitions
+        .iter()
+        .filter(|(id, parts)| known(id, parts).is_none())
+        .map(|(id, _)| id.as_str())
+        .collect();
+    progress.send_modify(|progress| progress.stage = "hashing the rows");
+    let found = digests(store, &snapshot.database, &table.name, Some(&changed)).await?;
+    let record = |(id, parts): (&String, &Parts)| {
+        let partition = known(id, parts).cloned().unwrap_or_else(|| PartitionRecord {
+            digest: found.get(id).copied().unwrap_or_default(),
+            bytes: parts.bytes,
+            parts: parts.hash.clone(),
+            held_by: None,
+            file: None,
+        });
+        (id.clone(), partition)
+    };
+    Ok(table.partitions.iter().map(record).collect())
+}
+
+async fn write_by_server(
+    store: &Store,
+    at: &BackupPlaces,
+    snapshot: &Snapshot,
+    base: Option<&BackupRecord>,
+    record: &BackupRecord,
+    progress: &watch::Sender<BackupProgress>,
+) -> Result<(), BackupError> {
+    let mut links = Links::default();
+    if let (Place::Folder(root), Some(engine)) = (&at.place, &at.engine_folder) {
+        links.add(engine, root, &record.id)?;
+        let mut next = base.cloned();
+        while let Some(base) = next {
+            links.add(engine, root, &base.id)?;
+            next = match &base.base {
+                Some(id) => BackupRecord::read(&root.join(id))?,
+                None => None,
+            };
+        }
+    }
+    progress.send_replace(BackupProgress { stage: "ClickHouse writes", done: 0, total: 0 });
+    let ids = (record.id.as_str(), base.map(|base| base.id.as_str()));
+    server::backup(store, (&snapshot.database, &record.database), &at.place, ids).await
+}
+
+async fn write_native(
+    store: &Store,
+    snapshot: &Snapshot,
+    base: Option<&BackupRecord>,
+    record: &mut BackupRecord,
+    folder: &Path,
+    progress: &watch::Sender<BackupProgress>,
+) -> Result<(), BackupError> {
+    let id = record.id.clone();
+    let total = record.partitions().map(|(_, _, partition)| partition.bytes).sum();
+    progress.send_replace(BackupProgress { stage: "writing", done: 0, total });
+    for table in &mut record.tables {
+        let columns = columns(store, &snapshot.database, &table.name).await?;
+        for (partition_id, partition) in &mut table.partitions {
+            // the same rows, although their parts may have merged
+            let old = base.and_then(|base| base.partition(&table.name, partition_id));
+            match old.filter(|old| old.digest == partition.digest) {
+                Some(old) => (partition.held_by, partition.file) = (old.held_by.clone(), old.file.clone()),
+                None => {
+                    let file = native::file_of(&table.name, partition_id);
+                    let from = (snapshot.database.as_str(), table.name.as_str(), partition_id.as_str());
+                    native::write(store, from, &columns, &folder.join(&file)).await?;
+                    (partition.held_by, partition.file) = (Some(id.clone()), Some(file));
+                }
+            }
+            progress.send_modify(|progress| progress.done += partition.bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that the server's backup wrote.
+async fn written_bytes(store: &Store, id: &str) -> Result<u64, BackupError> {
+    let sql = format!(
+        "SELECT compressed_size FROM system.backups WHERE id = {} ORDER BY start_time DESC LIMIT 1",
+        literal(&format!("tickhouse-{id}"))
+    );
+    Ok(rows(store, "ask for the size of the backup", &sql).await?.pop().unwrap_or_default())
+}
