@@ -24,10 +24,11 @@ pub use backup::{
 };
 pub use digest::{DIGEST_COLUMNS, RowDigest, digest_columns};
 pub use error::ArchiveError;
-pub use export::{DayPreview, Export, ExportProgress, ExportReport, ExportRequest};
+pub use export::{DayPreview, Export, ExportProgress, ExportReport, ExportRequest, ROWS_PER_FILE};
 pub use manifest::{FileEntry, Kind, MANIFEST_FILE, MANIFEST_VERSION, Manifest, Source};
 pub use restore::{
-    Chain, check_target, find as find_backup, in_database, restore as restore_backup, verify as verify_backup,
+    Chain, abandon_restore, check_target, find as find_backup, in_database, restore as restore_backup,
+    verify as verify_backup,
 };
 pub use stop::Stop;
 pub use tables::{FileFormat, TABLES, Table};
