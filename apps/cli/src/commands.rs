@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod backfill;
+pub(crate) mod backup;
 pub(crate) mod calendar;
 pub(crate) mod clickhouse;
 pub(crate) mod completions;
@@ -15,6 +16,7 @@ pub(crate) mod migrate;
 pub(crate) mod publish;
 pub(crate) mod record;
 pub(crate) mod redis;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod sql;
@@ -42,6 +44,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Publish(command) => publish::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
+        Command::Backup(command) => backup::run(common, &command),
+        Command::Restore(command) => restore::run(common, &command),
         Command::Sql(command) => sql::run(common, command),
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),

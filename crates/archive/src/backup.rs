@@ -19,7 +19,7 @@ pub use record::{BackupRecord, Method, PartitionRecord, RECORD_FILE, TableRecord
 pub(crate) use digests::{columns, digests};
 pub(crate) use folder::{Lock, check};
 pub(crate) use native::read as read_native;
-pub(crate) use server::{Links, restore as restore_by_server};
+pub(crate) use server::{Links, end_all, restore as restore_by_server};
 pub(crate) use snapshot::remove as remove_database;
 
 use crate::ArchiveError;
@@ -205,7 +205,7 @@ pub async fn create(
 /// When a statement fails.
 pub async fn abandon(store: &Store, at: &BackupPlaces) -> Result<(), BackupError> {
     let _lock = Lock::take(&at.lock)?;
-    server::end_all(store).await?;
+    end_all(store).await?;
     remove_database(store, &snapshot::database_of(&store.options().database)).await?;
     if let Place::Folder(root) = &at.place
         && root.is_dir()

@@ -7,7 +7,7 @@
 use crate::ArchiveError;
 use crate::backup::{
     BackupError, BackupPlaces, BackupProgress, BackupRecord, Links, Listed, Lock, Method, Place, TableRecord,
-    check, columns, digests, list, read_native, remove_database, restore_by_server,
+    check, columns, digests, end_all, list, read_native, remove_database, restore_by_server,
 };
 use crate::digest::quoted;
 use crate::statements::{literal, name, rows, run};
@@ -120,6 +120,23 @@ pub async fn restore(
 /// [`BackupError::NotEmpty`].
 pub async fn check_target(store: &Store) -> Result<(), BackupError> {
     occupants(store).await.map(drop)
+}
+
+/// Removes what an interrupted [`restore`] or [`verify`] left.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn abandon_restore(store: &Store, at: &BackupPlaces) -> Result<(), BackupError> {
+    let _lock = Lock::take(&at.lock)?;
+    end_all(store).await?;
+    let database = &store.options().database;
+    remove_database(store, &staging_of(database)).await?;
+    match occupants(store).await {
+        Ok(true) => remove_database(store, database).await,
+        // it holds what somebody else put there, or nothing
+        Ok(false) | Err(BackupError::NotEmpty { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn staging_of(database: &str) -> String {
