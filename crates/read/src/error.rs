@@ -68,6 +68,58 @@ pub enum ReadError {
         /// What it can mean, as `EXCHANGE:SYMBOL`.
         among: Vec<String>,
     },
+    /// There is no such column.
+    #[error("there is no column {name:?}: the columns are {known}")]
+    UnknownColumn {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A selection is too long.
+    #[error("{names} names are too many for one question ({most} at most): ask for all, or in parts")]
+    TooMany {
+        /// How many were asked for.
+        names: usize,
+        /// How many can be.
+        most: usize,
+    },
+    /// There are no options on that name on that day.
+    #[error("there are no options on {name:?} on {day}{}", underlyings(near))]
+    UnknownUnderlying {
+        /// What was asked for.
+        name: String,
+        /// On which day.
+        day: jiff::civil::Date,
+        /// Underlyings with options whose names are near.
+        near: Vec<String>,
+    },
+    /// There is no such expiry.
+    #[error("{underlying} has no such expiry on {day}: there are {}", dates(listed))]
+    NoExpiry {
+        /// Of what.
+        underlying: String,
+        /// On which day.
+        day: jiff::civil::Date,
+        /// The expiries listed on that day, rising.
+        listed: Vec<jiff::civil::Date>,
+    },
+    /// None of a chain's contracts had a tick by then.
+    #[error("no option on {underlying} of {expiry} had a tick on its day by {at}{}", instead(*of_day, *before, *after))]
+    NoTicks {
+        /// Of what.
+        underlying: String,
+        /// Which expiry.
+        expiry: jiff::civil::Date,
+        /// The instant.
+        at: tickhouse_model::Timestamp,
+        /// First and last tick of the day.
+        of_day: Option<(tickhouse_model::Timestamp, tickhouse_model::Timestamp)>,
+        /// The last day before with ticks.
+        before: Option<jiff::civil::Date>,
+        /// The first day after with ticks.
+        after: Option<jiff::civil::Date>,
+    },
     /// A time or window that is none.
     #[error(transparent)]
     Window(#[from] WindowError),
@@ -85,5 +137,32 @@ fn suggested(near: &[String]) -> String {
     match near {
         [] => ": `tickhouse instruments search` finds them".to_owned(),
         near => format!(": did you mean {}?", near.join(", ")),
+    }
+}
+
+fn underlyings(near: &[String]) -> String {
+    match near {
+        [] => ": is that day's master loaded? `tickhouse instruments sync`".to_owned(),
+        near => format!(": did you mean {}?", near.join(", ")),
+    }
+}
+
+fn dates(listed: &[jiff::civil::Date]) -> String {
+    let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    listed.join(", ")
+}
+
+fn instead(
+    of_day: Option<(tickhouse_model::Timestamp, tickhouse_model::Timestamp)>,
+    before: Option<jiff::civil::Date>,
+    after: Option<jiff::civil::Date>,
+) -> String {
+    if let Some((first, last)) = of_day {
+        return format!(": the first of that day came at {first}, the last at {last}");
+    }
+    match (before, after) {
+        (Some(before), Some(after)) => format!(": there are ticks of {before} and of {after}"),
+        (Some(day), None) | (None, Some(day)) => format!(": there are ticks of {day}"),
+        (None, None) => ": none of these contracts was ever recorded".to_owned(),
     }
 }

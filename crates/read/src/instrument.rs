@@ -132,7 +132,7 @@ impl From<Row> for Listed {
 }
 
 /// The hours that an instrument keeps, by the same rules as those of its ticks.
-fn market_of(instrument: &Instrument, has_derivatives: bool) -> Market {
+pub(crate) fn market_of(instrument: &Instrument, has_derivatives: bool) -> Market {
     let token = instrument.token;
     let mut builder = InstrumentTableBuilder::new();
     let market = match builder.add(instrument.clone()) {

@@ -5,19 +5,27 @@
 //! looks whole.
 
 mod answer;
+mod chain;
 mod error;
 mod format;
 mod instrument;
 mod reader;
+mod select;
 mod statement;
 mod stream;
+pub mod ticks;
 mod window;
 
 pub use answer::{Answer, ComputedRows};
+pub use chain::{
+    Basis, ChainOptions, Expiry, ExpiryError, Forward, ForwardSource, Leg, NoVolatilityBecause, OptionChain, Reference, Stale,
+    Strike, Totals,
+};
 pub use error::ReadError;
 pub use format::Format;
 pub use instrument::Listed;
 pub use reader::{Reader, ReaderOptions};
+pub use select::{MOST_NAMES, Meant, Selection};
 pub use statement::{Parameter, Statement};
 pub use stream::ByteStream;
 pub use window::{Window, WindowError, duration, instant};
