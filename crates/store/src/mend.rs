@@ -153,6 +153,12 @@ impl Store {
                 self.take_back(&mark).await;
                 return Err(StoreError::query("mend the rows of a partition", source));
             }
+            let rows = format!(
+                "_partition_id = '{}' AND instrument_token IN ({})",
+                at.partition.replace('\'', ""),
+                list(instruments.keys().map(u32::to_string))
+            );
+            self.renew_latest_prices(&rows).await?;
         }
         Ok(())
     }

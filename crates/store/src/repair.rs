@@ -1,7 +1,7 @@
 //! Mending what hangs on `tick_data` after an insert whose answer was lost.
 //!
 //! The rows of a batch are in `tick_data` or not: they are counted. Its views are written after it, so a server that was
-//! killed between the two leaves rows without their bars and index values.
+//! killed between the two leaves rows without their bars, latest prices and index values.
 
 use crate::bar_states::{BarSlice, bar_states};
 use crate::migrate::section;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 const REACH_SECONDS: u32 = 11 * 60;
 
 impl Store {
-    /// Brings the bars and index values of a batch's minutes in line with the rows of `tick_data`: call it after the rows of
+    /// Brings the bars, latest prices and index values of a batch in line with the rows of `tick_data`: call it after the rows of
     /// an ambiguous batch were counted and are there. Running it twice changes nothing.
     ///
     /// Highest, lowest, first and last states are written again, which can't spoil them. Tick counts are counted again from
@@ -36,9 +36,18 @@ impl Store {
             .date_text();
             let rows = format!("date = '{date}' AND hour = {} AND batch_id = '{batch_id}'", partition.hour);
             self.repair("mend the bars of a batch", &bars(&rows)).await?;
+            self.renew_latest_prices(&rows).await?;
             self.repair("mend the index values of a batch", &index_values(&rows, batch_id)).await?;
         }
         Ok(())
+    }
+
+    /// Writes the latest prices of some rows of `tick_data` again, which can't spoil them.
+    pub(crate) async fn renew_latest_prices(&self, rows: &str) -> Result<(), StoreError> {
+        let latest = section("latest prices");
+        let of_rows =
+            latest.replace("FROM tick_data\n", &format!("FROM (SELECT * FROM tick_data WHERE {rows})\n"));
+        self.repair("mend latest prices", &format!("INSERT INTO latest_prices {of_rows}")).await
     }
 
     async fn repair(&self, doing: &'static str, sql: &str) -> Result<(), StoreError> {

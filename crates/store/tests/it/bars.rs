@@ -10,11 +10,11 @@ use tickhouse_store::{
 use uuid::Uuid;
 
 /// A die with a seed: `SplitMix64`.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// 0 to `below` - 1.
-    fn roll(&mut self, below: u64) -> u64 {
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,11 +28,11 @@ impl Dice {
 }
 
 /// 2025-11-18 to 20, 09:15 India.
-const DAYS: [i64; 3] = [1_763_437_500, 1_763_523_900, 1_763_610_300];
+pub(crate) const DAYS: [i64; 3] = [1_763_437_500, 1_763_523_900, 1_763_610_300];
 const TOKENS: u32 = 25;
 const MINUTES: i64 = 40;
 
-fn ticks_of_a_day(dice: &mut Dice, opening: i64, session: u64) -> Vec<Tick<'static>> {
+pub(crate) fn ticks_of_a_day(dice: &mut Dice, opening: i64, session: u64) -> Vec<Tick<'static>> {
     let mut ticks = Vec::new();
     let mut totals = [0_u64; TOKENS as usize];
     // the day's high and low go through trades that no packet shows, too

@@ -3,6 +3,7 @@
 
 mod bars;
 mod instruments;
+mod latest;
 mod schema;
 
 use tickhouse_embed::testkit::TestEngine;

@@ -48,14 +48,14 @@ async fn migrating_twice_changes_nothing_and_strange_databases_are_refused() {
 async fn retention_follows_the_configuration_and_partitions_do_not() {
     let store = empty_store("retention").await;
     let mut options = SchemaOptions { partitioning: Partitioning::Day, retention_days: Some(30) };
-    assert_eq!(migrate(&store, options, false).await.unwrap().retention.len(), 4);
+    assert_eq!(migrate(&store, options, false).await.unwrap().retention.len(), 5);
     let engine = "SELECT engine_full FROM system.tables WHERE database = 'retention' AND name = 'tick_data'";
     let text = ask(&store, engine).await;
     assert!(text.contains("PARTITION BY date ORDER BY") && text.contains("toIntervalDay(30)"), "{text}");
     assert_eq!(migrate(&store, options, false).await.unwrap().retention.len(), 0);
     options = SchemaOptions::default();
     let report = migrate(&store, options, false).await.unwrap();
-    assert_eq!((report.retention.len(), report.notes.len()), (4, 1), "{report:?}");
+    assert_eq!((report.retention.len(), report.notes.len()), (5, 1), "{report:?}");
     assert!(!ask(&store, engine).await.contains("TTL"));
 }
 
