@@ -6,7 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `parse.rs` | `parse_binary` |
-//! | `tick.rs`, `pipeline.rs` | `Pipeline`: dictionaries into the journal |
+//! | `tick.rs`, `pipeline.rs` | `Pipeline`: dictionaries into the journal; its counters, its waiting, its end |
 //! | `settings.rs` | `tickhouse.toml`, `TICKHOUSE_*` and keywords into one configuration, for all of the above and below |
 //! | `errors.rs` | exceptions of `tickhouse/errors.py`, raised from here |
 //! | `read.rs` | what is read back: registers itself in `read::register` |
@@ -16,6 +16,9 @@
 
 mod errors;
 mod parse;
+mod pipeline;
+mod settings;
+mod tick;
 
 use pyo3::prelude::*;
 
@@ -23,5 +26,6 @@ use pyo3::prelude::*;
 #[pymodule(name = "_core")]
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    parse::register(module)
+    parse::register(module)?;
+    pipeline::register(module)
 }
