@@ -18,16 +18,16 @@ pub use record::{BackupRecord, Method, PartitionRecord, RECORD_FILE, TableRecord
 
 pub(crate) use digests::{columns, digests};
 pub(crate) use folder::{Lock, check};
-pub(crate) use native::read as read_native;
+pub(crate) use native::{read as read_native, read_s3 as read_native_s3};
 pub(crate) use server::{Links, end_all, restore as restore_by_server};
 pub(crate) use snapshot::remove as remove_database;
 
 use crate::ArchiveError;
-use crate::statements::{literal, rows};
+use crate::statements::rows;
 use serde::Serialize;
 use snapshot::{FrozenTable, Parts, Snapshot};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tickhouse_model::Timestamp;
 use tickhouse_store::Store;
 use tokio::sync::watch;
@@ -233,31 +233,31 @@ async fn decide(
     options: BackupOptions,
 ) -> Result<(Method, Option<BackupRecord>), BackupError> {
     let method = match (options.method, &at.place, &at.engine_folder) {
-        (Some(Method::Native), Place::S3(_), _) => {
-            let problem = "native files go to a folder of this machine: give one, and copy it to S3, or leave --method out";
-            return Err(BackupError::Method { problem: problem.to_owned() });
-        }
         (Some(Method::Server), Place::Folder(_), None) => {
             let problem = "an external server's BACKUP writes to folders of its own machine, which can't be proven from here: \
                            use --method native for a folder of this machine, or s3://BUCKET/FOLDER";
             return Err(BackupError::Method { problem: problem.to_owned() });
         }
+        (Some(Method::Server), Place::S3(_), Some(_)) => {
+            let problem = "the embedded engine's BACKUP can't write to S3 (it has no threads for that): leave --method out, and it \
+                           writes native files there";
+            return Err(BackupError::Method { problem: problem.to_owned() });
+        }
         (Some(method), _, _) => method,
-        (None, Place::Folder(_), None) => Method::Native,
-        (None, Place::Folder(_), Some(_)) if !knows_backup(store).await? => Method::Native,
+        (None, Place::Folder(_), None) | (None, Place::S3(_), Some(_)) => Method::Native,
+        (None, _, _) if !knows_backup(store).await? => Method::Native,
         (None, _, _) => Method::Server,
     };
     if method == Method::Server && !knows_backup(store).await? {
-        let problem =
-            "this ClickHouse has no BACKUP: back up to a folder with --method native, and copy that";
+        let problem = "this ClickHouse has no BACKUP: use --method native";
         return Err(BackupError::Method { problem: problem.to_owned() });
     }
     if !options.incremental {
         return Ok((method, None));
     }
     let database = store.options().database.clone();
-    let whole = list(store, &at.place).await?.into_iter().filter_map(|listed| listed.record);
-    let base = whole.filter(|record| record.method == method && record.database == database).last();
+    let mut whole = list(store, &at.place).await?.into_iter().filter_map(|listed| listed.record);
+    let base = whole.rfind(|record| record.method == method && record.database == database);
     let missing =
         || BackupError::NoBase { place: at.place.shown(), database: database.clone(), method: method.name() };
     Ok((method, Some(base.ok_or_else(missing)?)))
@@ -292,16 +292,14 @@ async fn write(
         }
         Place::S3(_) => None,
     };
-    match (record.method, &folder) {
-        (Method::Native, Some(folder)) => {
-            write_native(store, snapshot, base, record, folder, progress).await?
-        }
-        _ => write_by_server(store, at, snapshot, base, record, progress).await?,
+    match record.method {
+        Method::Native => write_native(store, &at.place, snapshot, base, record, progress).await?,
+        Method::Server => write_by_server(store, at, snapshot, base, record, progress).await?,
     }
     progress.send_replace(BackupProgress { stage: "hashing the files", done: 0, total: 0 });
     match (&at.place, folder) {
         (Place::S3(s3), _) => {
-            record.bytes = written_bytes(store, &record.id).await?;
+            record.bytes = server::bytes_below(store, s3, &record.id).await?;
             server::write_text(store, s3, &format!("{}/{RECORD_FILE}", record.id), &record.text()).await
         }
         (_, Some(folder)) => {
@@ -388,10 +386,10 @@ async fn write_by_server(
 
 async fn write_native(
     store: &Store,
+    place: &Place,
     snapshot: &Snapshot,
     base: Option<&BackupRecord>,
     record: &mut BackupRecord,
-    folder: &Path,
     progress: &watch::Sender<BackupProgress>,
 ) -> Result<(), BackupError> {
     let id = record.id.clone();
@@ -402,26 +400,23 @@ async fn write_native(
         for (partition_id, partition) in &mut table.partitions {
             // the same rows, although their parts may have merged
             let old = base.and_then(|base| base.partition(&table.name, partition_id));
-            match old.filter(|old| old.digest == partition.digest) {
-                Some(old) => (partition.held_by, partition.file) = (old.held_by.clone(), old.file.clone()),
-                None => {
-                    let file = native::file_of(&table.name, partition_id);
-                    let from = (snapshot.database.as_str(), table.name.as_str(), partition_id.as_str());
-                    native::write(store, from, &columns, &folder.join(&file)).await?;
-                    (partition.held_by, partition.file) = (Some(id.clone()), Some(file));
+            if let Some(old) = old.filter(|old| old.digest == partition.digest) {
+                (partition.held_by, partition.file) = (old.held_by.clone(), old.file.clone());
+            } else {
+                let (file, from) = (native::file_of(&table.name, partition_id), table.name.as_str());
+                let from = (snapshot.database.as_str(), from, partition_id.as_str());
+                match place {
+                    Place::Folder(root) => {
+                        native::write(store, from, &columns, &root.join(&id).join(&file)).await?;
+                    }
+                    Place::S3(s3) => {
+                        native::write_s3(store, from, &columns, (s3, &format!("{id}/{file}"))).await?;
+                    }
                 }
+                (partition.held_by, partition.file) = (Some(id.clone()), Some(file));
             }
             progress.send_modify(|progress| progress.done += partition.bytes);
         }
     }
     Ok(())
-}
-
-/// Bytes that the server's backup wrote.
-async fn written_bytes(store: &Store, id: &str) -> Result<u64, BackupError> {
-    let sql = format!(
-        "SELECT compressed_size FROM system.backups WHERE id = {} ORDER BY start_time DESC LIMIT 1",
-        literal(&format!("tickhouse-{id}"))
-    );
-    Ok(rows(store, "ask for the size of the backup", &sql).await?.pop().unwrap_or_default())
 }

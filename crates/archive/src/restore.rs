@@ -7,12 +7,11 @@
 use crate::ArchiveError;
 use crate::backup::{
     BackupError, BackupPlaces, BackupProgress, BackupRecord, Links, Listed, Lock, Method, Place, TableRecord,
-    check, columns, digests, end_all, list, read_native, remove_database, restore_by_server,
+    check, columns, digests, end_all, list, read_native, read_native_s3, remove_database, restore_by_server,
 };
 use crate::digest::quoted;
 use crate::statements::{literal, name, rows, run};
 use std::collections::BTreeMap;
-use std::path::Path;
 use tickhouse_store::{Partitioning, SchemaOptions, Store, StoreOptions, migrate, migrate_up_to};
 use tokio::sync::watch;
 
@@ -63,7 +62,7 @@ pub async fn find(store: &Store, place: &Place) -> Result<(Place, Chain), Backup
             let needs = chain.last().map(|record| record.id.clone()).unwrap_or_default();
             return Err(BackupError::BaseMissing { id: needs, base: id, place: root.shown() });
         };
-        next = record.base.clone();
+        next.clone_from(&record.base);
         chain.push(record.clone());
     }
     Ok((root, Chain(chain)))
@@ -189,11 +188,9 @@ async fn stage(
         }
     }
     remove_database(store, staging).await?;
-    match (chain.record().method, &at.place) {
-        (Method::Native, Place::Folder(root)) => {
-            stage_native(store, chain.record(), root, staging, progress).await?;
-        }
-        _ => stage_by_server(store, at, chain, staging, progress).await?,
+    match chain.record().method {
+        Method::Native => stage_native(store, chain.record(), &at.place, staging, progress).await?,
+        Method::Server => stage_by_server(store, at, chain, staging, progress).await?,
     }
     progress.send_replace(BackupProgress { stage: "comparing the rows", done: 0, total: 0 });
     compare(store, chain.record(), staging).await
@@ -229,7 +226,7 @@ async fn stage_by_server(
 async fn stage_native(
     store: &Store,
     record: &BackupRecord,
-    root: &Path,
+    place: &Place,
     staging: &str,
     progress: &watch::Sender<BackupProgress>,
 ) -> Result<(), BackupError> {
@@ -246,7 +243,15 @@ async fn stage_native(
         let columns = columns(store, staging, &table.name).await?;
         for partition in table.partitions.values() {
             if let (Some(id), Some(file)) = (&partition.held_by, &partition.file) {
-                read_native(store, (staging, &table.name), &columns, &root.join(id).join(file)).await?;
+                let into = (staging, table.name.as_str());
+                match place {
+                    Place::Folder(root) => {
+                        read_native(store, into, &columns, &root.join(id).join(file)).await?;
+                    }
+                    Place::S3(s3) => {
+                        read_native_s3(store, into, &columns, (s3, &format!("{id}/{file}"))).await?;
+                    }
+                }
             }
             progress.send_modify(|progress| progress.done += partition.bytes);
         }

@@ -49,10 +49,10 @@ pub(crate) async fn digests(
     let hashed: Vec<String> = columns(store, database, table)
         .await?
         .into_iter()
-        .map(|(column, kind)| match kind.starts_with("AggregateFunction") {
+        .map(|(column, kind)| {
             // a state has no hash of its own, its value has
-            true => format!("finalizeAggregation({})", quoted(&column)),
-            false => quoted(&column),
+            let is_state = kind.starts_with("AggregateFunction");
+            if is_state { format!("finalizeAggregation({})", quoted(&column)) } else { quoted(&column) }
         })
         .collect();
     let hash = format!("cityHash64({})", hashed.join(", "));

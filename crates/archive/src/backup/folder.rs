@@ -53,7 +53,7 @@ pub(crate) fn finish(folder: &Path, record: &mut BackupRecord) -> Result<(), Bac
         }
         let (sha256, bytes) = digest(&path, true)?;
         record.bytes += bytes;
-        list.push_str(&format!("{sha256}  {name}\n"));
+        list.extend([sha256.as_str(), "  ", &name, "\n"]);
     }
     record.files_sha256 = Some(hex::encode(Sha256::digest(list.as_bytes())));
     write_durably(folder, LIST_FILE, list.as_bytes())?;

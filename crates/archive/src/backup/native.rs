@@ -3,9 +3,10 @@
 //! What enters: a partition, as the server streams it. What leaves: its file; and back. Memory: a few blocks, whatever the partition.
 
 use super::error::BackupError;
+use super::place::S3Place;
 use crate::ArchiveError;
 use crate::digest::quoted;
-use crate::statements::{literal, name, outside};
+use crate::statements::{literal, name, outside, run};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -28,20 +29,60 @@ pub(crate) fn file_of(table: &str, partition: &str) -> String {
     format!("native/{}/{}.native.zst", escaped(table), escaped(partition))
 }
 
-/// Writes a partition's rows to a file, and gives its compressed size.
+/// What bounds the server's memory.
+const BOUNDS: &str = "max_threads = 2, max_block_size = 65409";
+
+fn names(columns: &[(String, String)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    columns.join(", ")
+}
+
+/// The rows of a partition.
+fn select((database, table, partition): (&str, &str, &str), columns: &[(String, String)]) -> String {
+    let partition = literal(partition);
+    format!("SELECT {} FROM {} WHERE _partition_id = {partition}", names(columns), name(database, table))
+}
+
+/// As [`write`], by the server into S3, which compresses by the name of the file.
+pub(crate) async fn write_s3(
+    store: &Store,
+    from: (&str, &str, &str),
+    columns: &[(String, String)],
+    (place, below): (&S3Place, &str),
+) -> Result<(), BackupError> {
+    let sql = format!(
+        "INSERT INTO FUNCTION s3({}, 'Native') {} SETTINGS {BOUNDS}, s3_truncate_on_insert = 1",
+        place.arguments(below),
+        select(from, columns)
+    );
+    Ok(run(store, &format!("write partition {} of {} to S3", from.2, from.1), &sql).await?)
+}
+
+/// As [`read`], by the server from S3.
+pub(crate) async fn read_s3(
+    store: &Store,
+    (database, table): (&str, &str),
+    columns: &[(String, String)],
+    (place, below): (&S3Place, &str),
+) -> Result<(), BackupError> {
+    let sql = format!(
+        "INSERT INTO {} ({names}) SELECT {names} FROM s3({}, 'Native') \
+         SETTINGS async_insert = 0, insert_deduplicate = 0, max_partitions_per_insert_block = 0, {BOUNDS}",
+        name(database, table),
+        place.arguments(below),
+        names = names(columns)
+    );
+    Ok(run(store, &format!("insert {below} of S3 into {table}"), &sql).await?)
+}
+
+/// Writes a partition's rows to a file.
 pub(crate) async fn write(
     store: &Store,
     (database, table, partition): (&str, &str, &str),
     columns: &[(String, String)],
     path: &Path,
-) -> Result<u64, BackupError> {
-    let columns: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let sql = format!(
-        "SELECT {} FROM {} WHERE _partition_id = {} SETTINGS max_threads = 2, max_block_size = 65409",
-        columns.join(", "),
-        name(database, table),
-        literal(partition)
-    );
+) -> Result<(), BackupError> {
+    let sql = format!("{} SETTINGS {BOUNDS}", select((database, table, partition), columns));
     let failed = || ArchiveError::clickhouse(format!("read partition {partition} of {table}"));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;
@@ -52,8 +93,8 @@ pub(crate) async fn write(
     while let Some(chunk) = bytes.next().await.map_err(failed())? {
         file.write_all(&chunk).map_err(ArchiveError::file(path))?;
     }
-    let file = file.finish().map_err(ArchiveError::file(path))?;
-    Ok(file.metadata().map_err(ArchiveError::file(path))?.len())
+    file.finish().map_err(ArchiveError::file(path))?;
+    Ok(())
 }
 
 /// Inserts a file's rows into a table that no view reads from.
@@ -63,8 +104,7 @@ pub(crate) async fn read(
     columns: &[(String, String)],
     path: &Path,
 ) -> Result<(), BackupError> {
-    let columns: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let sql = format!("INSERT INTO {} ({}) FORMAT Native", name(database, table), columns.join(", "));
+    let sql = format!("INSERT INTO {} ({}) FORMAT Native", name(database, table), names(columns));
     let failed = || ArchiveError::clickhouse(format!("insert {}", path.display()));
     let file = File::open(path).map_err(ArchiveError::file(path))?;
     let mut file = zstd::stream::read::Decoder::new(file).map_err(ArchiveError::file(path))?;

@@ -60,12 +60,11 @@ impl Place {
             return Err(refused("the folder must not hold . or .."));
         }
         let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let host = match endpoint {
-            Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
-            None => {
-                let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-                format!("https://{bucket}.s3.{}.amazonaws.com", region.as_deref().unwrap_or("us-east-1"))
-            }
+        let host = if let Some(endpoint) = endpoint {
+            format!("{}/{bucket}", endpoint.trim_end_matches('/'))
+        } else {
+            let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+            format!("https://{bucket}.s3.{}.amazonaws.com", region.as_deref().unwrap_or("us-east-1"))
         };
         let folder = folder.trim_matches('/');
         let slash = if folder.is_empty() { "" } else { "/" };

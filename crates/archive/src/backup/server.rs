@@ -164,3 +164,12 @@ pub(crate) async fn read_texts(
     );
     Ok(rows(store, "read backup.json from S3", &sql).await?)
 }
+
+/// Bytes of all files of a backup in S3.
+pub(crate) async fn bytes_below(store: &Store, place: &S3Place, id: &str) -> Result<u64, BackupError> {
+    let sql = format!(
+        "SELECT toUInt64(ifNull(sum(_size), 0)) FROM s3({}, 'One')",
+        place.arguments(&format!("{id}/**"))
+    );
+    Ok(rows(store, "ask for the size of the backup", &sql).await?.pop().unwrap_or_default())
+}
