@@ -1,5 +1,6 @@
 //! A Redis of mixed keys into ClickHouse, killed twice on the way: `cargo run --release -p tickhouse-legacy-redis --example
-//! million [keys]`. Checks that every record is stored once, and prints times and memory.
+//! million [keys [small]]`. Checks that every record is stored once, and prints times and the importer's largest memory. `small` are
+//! ten million keys in 2 GB: nine of ten are hashes and texts, the others lists, sorted sets and streams.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "an example for the terminal")]
 
 #[path = "../tests/it/market.rs"]
@@ -36,14 +37,45 @@ async fn import(source: &str, target: &str, folder: &Path) {
     let told = |Progress { phase, done, .. }: Progress| {
         if phase != last.0 || last.1.elapsed() > Duration::from_millis(100) {
             last = (phase, Instant::now());
-            println!("={phase:?} {done}");
+            println!("={phase:?} {done} {}", peak_kb());
             std::io::stdout().flush().unwrap();
         }
     };
     let report = Import::new(options).unwrap().run(&control, &names, told).await.unwrap();
-    let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = peak.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-    println!("=end {} records, {} skipped, {peak}", report.records, report.skipped);
+    println!("=end {} records, {} skipped, at most {} kB", report.records, report.skipped, peak_kb());
+}
+
+/// The largest memory of this process so far.
+fn peak_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+}
+
+/// Writes keys of one record each, whose prices are 0.01, 0.02 and so on.
+async fn fill_small(url: &str, keys: u64) {
+    let mut connection = market::connect(url, 0).await;
+    let mut number = 0;
+    while number < keys {
+        let mut pipe = redis::pipe();
+        for _ in 0..10_000.min(keys - number) {
+            number += 1;
+            let price = format!("{}.{:02}", number / 100, number % 100);
+            let at = 1_770_003_000 + number % 20_000;
+            let tick = format!("{{\"token\":408065,\"lp\":{price},\"time\":{at}}}");
+            match number % 30 {
+                0 => pipe.cmd("RPUSH").arg(format!("l:{number}")).arg(tick),
+                1 => pipe.cmd("ZADD").arg(format!("z:{number}")).arg(at).arg(tick),
+                2 => pipe.cmd("XADD").arg(format!("x:{number}")).arg("1-1").arg("data").arg(tick),
+                3..15 => pipe.cmd("SET").arg(format!("t:{number}")).arg(tick),
+                _ => {
+                    let hash = pipe.cmd("HSET").arg(format!("h:{number}"));
+                    hash.arg("token").arg("408065").arg("lp").arg(price).arg("time").arg(at)
+                }
+            };
+        }
+        let _: Vec<redis::Value> = pipe.query_async(&mut connection).await.unwrap();
+    }
 }
 
 /// Runs an import as a process, and kills it in this phase.
@@ -55,13 +87,16 @@ fn child(arguments: &[&str], kill_in: Option<(Phase, u64)>) {
         .spawn()
         .unwrap();
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split(' ').collect();
         let done = kill_in.and_then(|(phase, least)| {
-            let done = line.strip_prefix(&format!("={phase:?} "))?.parse::<u64>().ok()?;
+            let done =
+                words[1..].first().filter(|_| words[0] == format!("={phase:?}"))?.parse::<u64>().ok()?;
             (done >= least).then_some(done)
         });
         if let Some(done) = done {
             child.kill().unwrap();
-            println!("killed after {:.1?}: {:?} {done}", began.elapsed(), kill_in.unwrap().0);
+            let (phase, peak) = (kill_in.unwrap().0, words[2]);
+            println!("killed after {:.1?}: {phase:?} {done}, at most {peak} kB", began.elapsed());
             break;
         }
         if line.starts_with("=end") {
@@ -80,14 +115,23 @@ async fn main() {
     let keys: u64 = arguments.first().map_or(1_000_000, |text| text.parse().unwrap());
     let (old, new, folder) =
         (TestRedis::start().await, TestRedis::start().await, tempfile::tempdir().unwrap());
-    let mut writer = Writer::new();
-    writer.fill(&old.url(), keys).await;
-    writer.large(&old.url()).await;
+    let (records, prices) = if arguments.get(1).is_some_and(|word| word == "small") {
+        fill_small(&old.url(), keys).await;
+        println!("{keys} small keys");
+        (keys, keys * (keys + 1) / 2)
+    } else {
+        let mut writer = Writer::new();
+        writer.fill(&old.url(), keys).await;
+        writer.large(&old.url()).await;
+        let records = writer.oracle.len();
+        println!("{} keys with {records} records and {} things that are none", writer.keys, writer.junk);
+        (records as u64, writer.oracle.keys().sum::<u64>())
+    };
+    let mut connection = market::connect(&old.url(), 0).await;
+    let memory: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await.unwrap();
     println!(
-        "{} keys with {} records and {} things that are none",
-        writer.keys,
-        writer.oracle.len(),
-        writer.junk
+        "the source has {}",
+        memory.lines().find(|line| line.starts_with("used_memory_human")).unwrap_or_default()
     );
 
     let engine = TestEngine::start().await;
@@ -100,14 +144,13 @@ async fn main() {
 
     let (source, target, place) = (old.url(), new.url(), folder.path().display().to_string());
     let all = [source.as_str(), target.as_str(), place.as_str()];
-    let records = writer.oracle.len() as u64;
     let began = Instant::now();
     for kill in [Some((Phase::Reading, keys / 2)), Some((Phase::Publishing, records / 2)), None] {
         tokio::task::block_in_place(|| child(&all, kill));
     }
     println!("published after {:.1?}", began.elapsed());
     let sql = "SELECT count(), uniqExact(last_price), sum(toUInt64(round(last_price * 100))), max(epoch) FROM tick_data";
-    let wanted = format!("{records}\t{records}\t{}\t0", writer.oracle.keys().sum::<u64>());
+    let wanted = format!("{records}\t{records}\t{prices}\t0");
     loop {
         let mut cursor = store.client().query_raw(sql).fetch_bytes("TabSeparated").unwrap();
         let found = String::from_utf8(cursor.collect().await.unwrap().to_vec()).unwrap();

@@ -31,7 +31,7 @@ pub(crate) fn elements(value: Value, kind: Kind) -> Vec<Element> {
         }
         Kind::SortedSet => pairs(value)
             .into_iter()
-            .map(|(member, score)| Element::Text { bytes: member, score: time_of_score(&score) })
+            .map(|(member, score)| Element::Text { bytes: member, score: number(&score) })
             .collect(),
         Kind::Stream => list(value)
             .into_iter()
@@ -48,11 +48,19 @@ pub(crate) fn elements(value: Value, kind: Kind) -> Vec<Element> {
 }
 
 /// A score that may be a Unix time, without an exponent.
-fn time_of_score(score: &[u8]) -> Option<String> {
-    let number: f64 = std::str::from_utf8(score).ok()?.parse().ok()?;
+pub(crate) fn time_of_score(score: f64) -> Option<String> {
     (1e8..1e19)
-        .contains(&number)
-        .then(|| if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.6}") })
+        .contains(&score)
+        .then(|| if score.fract() == 0.0 { format!("{score:.0}") } else { format!("{score:.6}") })
+}
+
+fn number(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Members of a sorted set with their scores.
+pub(crate) fn members(value: Value) -> Vec<(Vec<u8>, f64)> {
+    pairs(value).into_iter().filter_map(|(member, score)| Some((member, number(&score)?))).collect()
 }
 
 /// Bytes of texts.

@@ -1,19 +1,26 @@
-//! Following the source: its streams entry by entry, its hashes and texts as they change.
+//! Following the source: its streams entry by entry, its lists and sorted sets by what comes to them, its hashes and texts as they
+//! change.
 //!
-//! Streams are read from where they were left, so nothing is missed while the follower is away. What a hash or a text held is
-//! gone when it is overwritten: each change is read as soon as the source tells of it, the latest of several in a row, and
-//! what changed while nobody listened is not known. A value that is written again as it was is no change. Lists and sorted sets are not followed.
+//! Streams, lists and sorted sets are read from where they were left, when the source tells that they changed and in turn, so
+//! what is still in them is found also after the follower was away. What a hash or a text held is gone when it is overwritten:
+//! each change is read as soon as the source tells of it, the latest of several in a row, and what changed while nobody listened is not known. A value
+//! that is written again as it was is no change.
 
+use crate::answer::time_of_score;
 use crate::error::ImportError;
 use crate::import::Import;
 use crate::latest::Latest;
-use crate::live::{LiveLog, Positions};
+use crate::list::ListLook;
+use crate::live::{Changes, LiveLog};
 use crate::names::Names;
+use crate::positions::Positions;
 use crate::publish::Publisher;
 use crate::recognise::{Recognised, Recogniser};
+use crate::seen::{Change, Seen};
 use crate::sorted;
-use crate::source::{Element, Kind};
-use crate::spool::checkpoint_of;
+use crate::sorted_set::SetLook;
+use crate::source::{Element, Kind, Shape, SourceDb};
+use crate::sweep::Sweep;
 use futures_util::StreamExt as _;
 use redis::Client;
 use rustc_hash::FxHashSet;
@@ -25,8 +32,8 @@ use tickhouse_stream::Control;
 const EVERY: Duration = Duration::from_millis(200);
 /// Keys that may have changed since the last round; what is beyond is lost and counted.
 const DIRTY: usize = 1_000_000;
-/// Rounds between two looks at every known stream, for those that no notification told of.
-const ALL_STREAMS_EVERY: u64 = 25;
+/// Rounds after which keys are looked at in turn once more, for those that no notification told of.
+const SWEEP_EVERY: u64 = 25;
 /// Notifications after which a key holds what it held, or nothing.
 const NO_CHANGE: [&str; 9] =
     ["expire", "persist", "expired", "evicted", "del", "rename_from", "move_from", "hexpire", "hpersist"];
@@ -42,7 +49,9 @@ pub struct FollowReport {
     pub skipped: u64,
     /// Changes that came faster than they could be kept.
     pub lost: u64,
-    /// Whether the source tells of changed keys; without, only streams are followed.
+    /// Members of sorted sets that came below those that are remembered, at least.
+    pub missed: u64,
+    /// Whether the source tells of changed keys; without, streams, lists and sorted sets are looked at in turn.
     pub notified: bool,
 }
 
@@ -70,13 +79,12 @@ impl Import {
         mut progress: impl FnMut(&FollowReport),
     ) -> Result<(), ImportError> {
         let (folder, options) = (self.folder().to_owned(), self.options().clone());
-        let streams = checkpoint_of(&folder)?.streams;
         let sorted = sorted::found(&folder)?.unwrap_or_default();
-        let mut log = LiveLog::open(&folder, || streams)?;
+        let mut positions = Positions::open(&folder)?;
+        let log = LiveLog::open(&folder, &mut positions)?;
         let mut publisher = Publisher::new(control, &options.name, &folder, options.longest_stream)?;
-        let recogniser = Recogniser::new(&options.rules, names);
-        let (dirty, mut latest) = (SharedDirty::default(), Latest::default());
-        let mut report = FollowReport { notified: self.notifies().await?, ..FollowReport::default() };
+        let dirty = SharedDirty::default();
+        let report = FollowReport { notified: self.notifies().await?, ..FollowReport::default() };
         let mut listeners = tokio::task::JoinSet::new();
         if report.notified {
             for (db, source) in self.dbs() {
@@ -84,141 +92,256 @@ impl Import {
             }
         } else {
             tracing::warn!(
-                "the source does not tell of changed keys, so only streams are followed: its owner can set \
-                 notify-keyspace-events to KA"
+                "the source does not tell of changed keys, so hashes and texts are not followed, and others are looked at in \
+                 turn: its owner can set notify-keyspace-events to KA"
             );
         }
+        let mut following = Following {
+            recogniser: Recogniser::new(&options.rules, names),
+            latest: Latest::default(),
+            records: Vec::new(),
+            changes: Changes::new(),
+            appended: false,
+            log,
+            positions,
+            report,
+        };
+        let mut sweep = Sweep::default();
         // what an earlier follower kept and did not publish
-        publisher.publish_live(&log, &sorted).await?;
+        publisher.publish_live(&following.log, &sorted).await?;
         for round in 0_u64.. {
-            let mut changed = {
+            let changed = {
                 let mut dirty = dirty.lock().unwrap_or_else(PoisonError::into_inner);
-                report.lost += std::mem::take(&mut dirty.lost);
+                following.report.lost += std::mem::take(&mut dirty.lost);
                 std::mem::take(&mut dirty.keys)
             };
-            if round.is_multiple_of(ALL_STREAMS_EVERY) || !report.notified {
-                changed.extend(log.positions.keys().filter_map(|name| key_of(name)));
+            let before = following.report.clone();
+            let mut told: Vec<_> = changed.into_iter().collect();
+            told.sort_unstable();
+            let again = round.is_multiple_of(SWEEP_EVERY);
+            let mut in_turn = Vec::new();
+            if again || !sweep.known_at_start() || !before.notified {
+                in_turn = sweep.known(&mut following.positions)?;
             }
-            let before = report.clone();
-            let mut keys: Vec<_> = changed.into_iter().collect();
-            keys.sort_unstable();
-            for part in keys.chunk_by(|a, b| a.0 == b.0) {
-                for chunk in part.chunks(512) {
-                    self.round(chunk, &recogniser, &mut latest, &mut log, &mut report).await?;
-                    publisher.publish_live(&log, &sorted).await?;
+            if again || !sweep.scan_at_start() {
+                in_turn.extend(sweep.unknown(self.dbs_mut(), &following.positions).await?);
+            }
+            in_turn.sort_unstable();
+            in_turn.dedup();
+            for (keys, told) in [(told, true), (in_turn, false)] {
+                for part in keys.chunk_by(|a, b| a.0 == b.0) {
+                    for chunk in part.chunks(512) {
+                        self.look(chunk, told, &mut following).await?;
+                        if std::mem::take(&mut following.appended) {
+                            publisher.publish_live(&following.log, &sorted).await?;
+                        }
+                    }
                 }
             }
-            if report != before {
-                progress(&report);
+            if again {
+                // also what the target has lost
+                publisher.publish_live(&following.log, &sorted).await?;
+            }
+            if following.report != before {
+                progress(&following.report);
             }
             tokio::time::sleep(EVERY).await;
         }
         Ok(())
     }
 
-    /// Reads changed keys of one database, and keeps what was found.
-    async fn round(
+    /// Looks at keys of one database, and keeps what was found. `told` that they changed, or in turn.
+    async fn look(
         &mut self,
         keys: &[(u32, Vec<u8>)],
-        recogniser: &Recogniser<'_>,
-        latest: &mut Latest,
-        log: &mut LiveLog,
-        report: &mut FollowReport,
+        told: bool,
+        following: &mut Following<'_>,
     ) -> Result<(), ImportError> {
         let Some(db) = keys.first().map(|(db, _)| *db) else { return Ok(()) };
         let Some((_, source)) = self.dbs_mut().iter_mut().find(|(one, _)| *one == db) else { return Ok(()) };
         let names: Vec<Vec<u8>> = keys.iter().map(|(_, key)| key.clone()).collect();
         let shapes = source.shapes(&names).await?;
-        let mut kept = Kept::default();
         for (key, shape) in names.iter().zip(shapes) {
-            let mut from = match shape.kind {
-                Kind::Text | Kind::Hash => String::new(),
-                Kind::Stream => log.positions.get(&name_of(db, key)).cloned().unwrap_or_default(),
-                _ => continue,
-            };
-            loop {
-                let (elements, next) = source.piece(key, shape, &from).await?;
-                let before = kept.records.len();
-                kept.take(db, key, elements, recogniser, report);
-                let found = &kept.records[before..];
-                // entries of a stream are new by themselves
-                if shape.kind != Kind::Stream && !found.is_empty() && !latest.changes(db, key, found) {
-                    kept.records.truncate(before);
-                }
-                if kept.records.len() >= BATCH {
-                    kept.keep(log, report)?;
-                }
-                match next {
-                    Some(next) => from = next,
-                    None => break,
-                }
+            match shape.kind {
+                Kind::Text | Kind::Hash if told => following.value(source, db, key, shape).await?,
+                Kind::Stream => following.stream(source, db, key, shape).await?,
+                Kind::List => following.list(source, db, key, shape).await?,
+                Kind::SortedSet => following.sorted_set(source, db, key, shape, told).await?,
+                _ => {}
             }
         }
-        kept.keep(log, report)
+        following.keep()
     }
 
     async fn notifies(&mut self) -> Result<bool, ImportError> {
         let Some((_, source)) = self.dbs_mut().first_mut() else { return Ok(false) };
         let flags = source.notifications().await?;
         // unknown, because the user may not ask: it can only be tried
-        Ok(flags.is_none_or(|flags| flags.contains('K') && flags.contains(['A', 'h', '$'])))
+        Ok(flags.is_none_or(|flags| flags.contains('K') && flags.contains(['A', 'h', '$', 'l', 'z', 't'])))
     }
 }
 
-/// Records and positions of a round that are not kept yet.
-#[derive(Debug, Default)]
-struct Kept {
+/// What is followed, and what of it is not kept yet.
+struct Following<'a> {
+    recogniser: Recogniser<'a>,
+    latest: Latest,
     records: Vec<Recognised>,
+    changes: Changes,
+    /// Whether anything was kept that is not published.
+    appended: bool,
+    log: LiveLog,
     positions: Positions,
+    report: FollowReport,
 }
 
-impl Kept {
-    fn take(
+impl Following<'_> {
+    /// A text or a hash: what it holds now, unless that is what it held.
+    async fn value(
         &mut self,
+        source: &mut SourceDb,
         db: u32,
         key: &[u8],
-        elements: Vec<Element>,
-        recogniser: &Recogniser<'_>,
-        report: &mut FollowReport,
-    ) {
-        let context = recogniser.context_of(&String::from_utf8_lossy(key));
+        shape: Shape,
+    ) -> Result<(), ImportError> {
+        let (elements, _) = source.piece(key, shape, "").await?;
+        let before = self.records.len();
+        self.take(key, elements);
+        let found = &self.records[before..];
+        if !found.is_empty() && !self.latest.changes(db, key, found) {
+            self.records.truncate(before);
+        }
+        self.keep_many()
+    }
+
+    async fn stream(
+        &mut self,
+        source: &mut SourceDb,
+        db: u32,
+        key: &[u8],
+        shape: Shape,
+    ) -> Result<(), ImportError> {
+        let mut from = match self.positions.get(db, key)? {
+            Some(Seen::Stream(id)) => Some(id),
+            _ => Some(String::new()),
+        };
+        while let Some(at) = from {
+            let (elements, next) = source.piece(key, shape, &at).await?;
+            let last = elements.iter().rev().find_map(|element| match element {
+                Element::Fields { id, .. } => id.clone(),
+                _ => None,
+            });
+            self.take(key, elements);
+            if let Some(id) = last {
+                self.changes.push((db, key.to_vec(), Change::To(Seen::Stream(id))));
+            }
+            self.keep_many()?;
+            from = next;
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &mut self,
+        source: &mut SourceDb,
+        db: u32,
+        key: &[u8],
+        shape: Shape,
+    ) -> Result<(), ImportError> {
+        let seen = match self.positions.get(db, key)? {
+            Some(Seen::List(seen)) => Some(seen),
+            _ => None,
+        };
+        let mut noted = seen.clone();
+        let mut look = ListLook::new(key, shape.size, seen);
+        loop {
+            let texts = look.next(source).await?;
+            let ended = texts.is_empty();
+            self.take(key, texts.into_iter().map(|bytes| Element::Text { bytes, score: None }).collect());
+            if noted.as_ref() != Some(&look.seen) {
+                noted = Some(look.seen.clone());
+                self.changes.push((db, key.to_vec(), Change::To(Seen::List(look.seen.clone()))));
+            }
+            if ended {
+                return Ok(());
+            }
+            self.keep_many()?;
+        }
+    }
+
+    async fn sorted_set(
+        &mut self,
+        source: &mut SourceDb,
+        db: u32,
+        key: &[u8],
+        shape: Shape,
+        told: bool,
+    ) -> Result<(), ImportError> {
+        let seen = match self.positions.get(db, key)? {
+            Some(Seen::SortedSet(seen)) => Some(seen),
+            _ => None,
+        };
+        let (size, floor) = seen.as_ref().map_or((0, None), |seen| (seen.size, seen.floor));
+        let known = seen.is_some();
+        let mut look = SetLook::new(key, shape.size, seen);
+        if !told && look.is_unchanged(source).await? {
+            return Ok(());
+        }
+        while let Some((members, change)) = look.next(source).await? {
+            let elements =
+                members.into_iter().map(|(bytes, score)| Element::Text { bytes, score: Some(score) });
+            self.take(key, elements.collect());
+            let as_it_was = known && change.added.is_empty() && change.removed.is_empty();
+            if !as_it_was || (change.size, change.floor) != (size, floor) {
+                self.changes.push((db, key.to_vec(), Change::SortedSet(change)));
+            }
+            self.keep_many()?;
+        }
+        self.report.missed += look.missed;
+        Ok(())
+    }
+
+    /// Recognises elements of a key.
+    fn take(&mut self, key: &[u8], elements: Vec<Element>) {
+        let Ok(context) = self.recogniser.context_of(&String::from_utf8_lossy(key)) else {
+            self.report.skipped += elements.len() as u64;
+            return;
+        };
         for element in elements {
+            let (records, report) = (&mut self.records, &mut self.report);
             let mut found = |one: Result<Recognised, String>| match one {
-                Ok(record) => self.records.push(record),
+                Ok(record) => records.push(record),
                 Err(_) => report.skipped += 1,
             };
-            let mut position = None;
-            match (&context, element) {
-                (Ok(context), Element::Text { bytes, score }) => {
-                    let mut context = context.clone();
-                    context.at = score;
-                    recogniser.text(&bytes, &context, &mut found);
+            let mut context = context.clone();
+            match element {
+                Element::Text { bytes, score } => {
+                    context.at = score.and_then(time_of_score);
+                    self.recogniser.text(&bytes, &context, &mut found);
                 }
-                (Ok(context), Element::Fields { fields, at, id }) => {
-                    let mut context = context.clone();
+                Element::Fields { fields, at, .. } => {
                     context.at = at;
-                    recogniser.fields(&fields, &context, &mut found);
-                    position = id;
+                    self.recogniser.fields(&fields, &context, &mut found);
                 }
-                (Err(_), Element::Fields { id, .. }) => {
-                    report.skipped += 1;
-                    position = id;
-                }
-                (_, Element::Refused(_)) | (Err(_), Element::Text { .. }) => report.skipped += 1,
-            }
-            if let Some(id) = position {
-                self.positions.insert(name_of(db, key), id);
+                Element::Refused(_) => report.skipped += 1,
             }
         }
     }
 
-    fn keep(&mut self, log: &mut LiveLog, report: &mut FollowReport) -> Result<(), ImportError> {
-        if self.records.is_empty() && self.positions.is_empty() {
+    /// Keeps what was found, once it is much.
+    fn keep_many(&mut self) -> Result<(), ImportError> {
+        if self.records.len() >= BATCH || self.changes.len() >= BATCH { self.keep() } else { Ok(()) }
+    }
+
+    /// Keeps what was found, and up to where it was read, both or neither.
+    fn keep(&mut self) -> Result<(), ImportError> {
+        if self.records.is_empty() && self.changes.is_empty() {
             return Ok(());
         }
-        report.records += self.records.len() as u64;
-        log.append(&self.records, std::mem::take(&mut self.positions))?;
+        self.log.append(&self.records, &self.changes, &mut self.positions)?;
+        self.report.records += self.records.len() as u64;
+        self.appended |= !self.records.is_empty();
         self.records.clear();
+        self.changes.clear();
         Ok(())
     }
 }
@@ -252,14 +375,4 @@ async fn listen(client: Client, db: u32, dirty: SharedDirty) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-}
-
-/// `<db>/<key>`; keys that are no text are not followed as streams over restarts.
-pub(crate) fn name_of(db: u32, key: &[u8]) -> String {
-    format!("{db}/{}", String::from_utf8_lossy(key))
-}
-
-fn key_of(name: &str) -> Option<(u32, Vec<u8>)> {
-    let (db, key) = name.split_once('/')?;
-    Some((db.parse().ok()?, key.as_bytes().to_vec()))
 }

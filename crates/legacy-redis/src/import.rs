@@ -1,17 +1,19 @@
 //! An import from beginning to end, or from where it was killed.
 
+use crate::answer::time_of_score;
 use crate::error::ImportError;
 use crate::files::{failed, read_json, remove_folder, write_json};
-use crate::follow::name_of;
 use crate::identity::{Identity, endpoint_of};
-use crate::live::Positions;
 use crate::names::Names;
 use crate::plan::{self, PlanReader, PlannedKey};
+use crate::positions::Positions;
 use crate::publish::Publisher;
 use crate::recognise::{Recognised, Recogniser, Skip};
 use crate::report::{ImportReport, pattern_of};
 use crate::rules::Rules;
+use crate::seen::{End, ListSeen, Seen, SetSeen, digest};
 use crate::sorted::{self, Sorted};
+use crate::sorted_set::member_of;
 use crate::source::{Element, Kind, Shape, SourceDb};
 use crate::spool::{Checkpoint, Spool, checkpoint_of, spool_path};
 use serde::{Deserialize, Serialize};
@@ -219,6 +221,7 @@ impl Import {
             keys
         };
         let (mut spool, mut checkpoint) = Spool::open(&self.folder)?;
+        let mut positions = Positions::open(&self.folder)?;
         checkpoint.report.keys = keys;
         let mut plan = PlanReader::open(&self.folder.join("plan"))?;
         plan.skip(checkpoint.keys)?;
@@ -235,7 +238,8 @@ impl Import {
                     recogniser: &recogniser,
                     spool: &mut spool,
                     report: &mut checkpoint.report,
-                    streams: &mut checkpoint.streams,
+                    positions: &mut positions,
+                    seen: None,
                 };
                 let source = self.dbs.iter_mut().find(|(db, _)| *db == part[0].0);
                 let Some((db, source)) = source else { continue };
@@ -245,11 +249,14 @@ impl Import {
             checkpoint.report.keys_read = checkpoint.keys;
             progress(Progress { phase: Phase::Reading, done: checkpoint.keys, total: Some(keys) });
             if noted.elapsed() >= CHECKPOINT_EVERY {
+                // before the note of the keys: keys that are read again are noted again
+                positions.flush()?;
                 spool.checkpoint(&mut checkpoint)?;
                 noted = Instant::now();
             }
         }
         checkpoint.complete = true;
+        positions.flush()?;
         spool.checkpoint(&mut checkpoint)?;
         tracing::info!(keys, records = checkpoint.report.records, bytes = spool.bytes(), "every key is read");
         Ok(checkpoint)
@@ -271,7 +278,9 @@ struct Reading<'a> {
     recogniser: &'a Recogniser<'a>,
     spool: &'a mut Spool,
     report: &'a mut ImportReport,
-    streams: &'a mut Positions,
+    positions: &'a mut Positions,
+    /// What was seen so far of the key that is read; `None` where it can't be followed by that.
+    seen: Option<Seen>,
 }
 
 impl Reading<'_> {
@@ -310,6 +319,7 @@ impl Reading<'_> {
                 self.skip(db, key, shape.kind, "gone".to_owned());
             }
             self.elements(db, key, shape.kind, elements)?;
+            self.end(db, key)?;
         }
         Ok(())
     }
@@ -334,11 +344,40 @@ impl Reading<'_> {
                 }
             }
         }
-        Ok(())
+        self.end(db, key)
     }
 
     fn begin(&mut self, db: u32, key: &[u8], kind: Kind) {
         self.report.pattern(&pattern_of(db, &String::from_utf8_lossy(key), kind.name())).keys += 1;
+        self.seen = match kind {
+            Kind::List => Some(Seen::List(ListSeen::default())),
+            Kind::SortedSet => Some(Seen::SortedSet(SetSeen::default())),
+            _ => None,
+        };
+    }
+
+    /// From here on the key is followed.
+    fn end(&mut self, db: u32, key: &[u8]) -> Result<(), ImportError> {
+        match self.seen.take() {
+            None => Ok(()),
+            Some(Seen::SortedSet(mut set)) => {
+                set.finish();
+                self.positions.set(db, key, Some(Seen::SortedSet(set)))
+            }
+            seen => self.positions.set(db, key, seen),
+        }
+    }
+
+    /// Notes what was read of a key.
+    fn note(&mut self, element: &Element) {
+        match (element, &mut self.seen) {
+            (Element::Text { bytes, .. }, Some(Seen::List(list))) => list.grow(End::Right, digest(bytes)),
+            (Element::Text { bytes, score: Some(score) }, Some(Seen::SortedSet(set))) => {
+                set.read(member_of(bytes, *score));
+            }
+            (Element::Fields { id: Some(id), .. }, seen) => *seen = Some(Seen::Stream(id.clone())),
+            _ => {}
+        }
     }
 
     fn skip(&mut self, db: u32, key: &[u8], kind: Kind, reason: Skip) {
@@ -353,6 +392,7 @@ impl Reading<'_> {
         kind: Kind,
         elements: Vec<Element>,
     ) -> Result<(), ImportError> {
+        elements.iter().for_each(|element| self.note(element));
         let key = String::from_utf8_lossy(key);
         let pattern = pattern_of(db, &key, kind.name());
         let mut found: Vec<Result<Recognised, Skip>> = Vec::new();
@@ -367,13 +407,10 @@ impl Reading<'_> {
             };
             match element {
                 Element::Text { bytes, score } => {
-                    context.at = score;
+                    context.at = score.and_then(time_of_score);
                     self.recogniser.text(&bytes, &context, &mut |one| found.push(one));
                 }
-                Element::Fields { fields, at, id } => {
-                    if let Some(id) = id {
-                        self.streams.insert(name_of(db, key.as_bytes()), id);
-                    }
+                Element::Fields { fields, at, .. } => {
                     context.at = at;
                     self.recogniser.fields(&fields, &context, &mut |one| found.push(one));
                 }

@@ -35,7 +35,7 @@ pub(crate) async fn make(
         loop {
             let scanned = source.scan(&cursor, SCAN_COUNT).await?;
             for key in &scanned.keys {
-                let bucket = bucket_of(key);
+                let bucket = usize::from(bucket_of(key));
                 write_key(&mut files[bucket], *db, key).map_err(failed(&paths[bucket]))?;
             }
             seen += scanned.keys.len() as u64;
@@ -85,11 +85,11 @@ fn write_key(file: &mut impl Write, db: u32, key: &[u8]) -> std::io::Result<()> 
 }
 
 /// FNV-1a.
-fn bucket_of(key: &[u8]) -> usize {
+pub(crate) fn bucket_of(key: &[u8]) -> u8 {
     let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash >> 32) as usize % BUCKETS
+    hash.to_be_bytes()[3]
 }
 
 /// Reads a plan from its beginning.

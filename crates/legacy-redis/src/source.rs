@@ -1,11 +1,12 @@
 //! The older Redis: commands that read, and nothing else.
 //!
 //! `SELECT` (by the address), `SCAN`, `TYPE`, `STRLEN`, `HLEN`, `LLEN`, `ZCARD`, `XLEN`, `GET`, `HSCAN`, `HGETALL`, `LRANGE`, `ZRANGE`,
-//! `XRANGE`; to follow it also `CONFIG GET` and `PSUBSCRIBE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
+//! `XRANGE`; to follow it also `ZREVRANGE`, `ZRANGEBYSCORE`, `ZCOUNT`, `CONFIG GET` and `PSUBSCRIBE`. Each may be repeated, so a lost connection is opened again and the commands are sent again.
 
-use crate::answer::{bytes, elements, integer, kind_of, last_id, list, pairs, size_of, start_after};
+use crate::answer::{bytes, elements, integer, kind_of, last_id, list, members, pairs, size_of, start_after};
 use crate::error::ImportError;
 use crate::pace::{FIRST, Pace};
+use crate::seen::End;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value, cmd, pipe};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_mins(1);
 /// How long a source may be away before the import ends.
 const PATIENCE: Duration = Duration::from_mins(1);
+const FOLLOWING_SET: &str = "following a sorted set";
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Elements of a key that are read with the keys beside it.
@@ -59,7 +61,7 @@ pub(crate) struct Shape {
 #[derive(Debug)]
 pub(crate) enum Element {
     /// A text, an item of a list, a member of a sorted set with its score.
-    Text { bytes: Vec<u8>, score: Option<String> },
+    Text { bytes: Vec<u8>, score: Option<f64> },
     /// A hash, or an entry of a stream with its id and the milliseconds of it.
     Fields { fields: Vec<(Vec<u8>, Vec<u8>)>, at: Option<String>, id: Option<String> },
     /// It is not read, and why.
@@ -285,6 +287,105 @@ impl SourceDb {
         }
     }
 
+    /// Elements that may be read of a key of which nothing is known, and of one that was looked at.
+    pub(crate) fn few(&self) -> usize {
+        self.pace.count(true) as usize
+    }
+
+    pub(crate) fn many(&self) -> u64 {
+        self.pace.count(false)
+    }
+
+    async fn list_range(&mut self, key: &[u8], from: i64, to: i64) -> Result<Vec<Vec<u8>>, ImportError> {
+        let mut command = cmd("LRANGE");
+        command.arg(key).arg(from).arg(to);
+        let answer = self.ask_one("following a list", command).await?;
+        let texts: Vec<Vec<u8>> = list(answer).into_iter().map(bytes).collect();
+        self.pace.note(texts.len() as u64, texts.iter().map(|text| text.len() as u64).sum());
+        Ok(texts)
+    }
+
+    /// Elements of a list in the direction of an end, `from` counted from the other one.
+    pub(crate) async fn list_part(
+        &mut self,
+        key: &[u8],
+        end: End,
+        from: u64,
+        count: u64,
+    ) -> Result<Vec<Vec<u8>>, ImportError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let (from, to) = (from.cast_signed(), (from + count - 1).cast_signed());
+        match end {
+            End::Right => self.list_range(key, from, to).await,
+            End::Left => self.list_range(key, -1 - to, -1 - from).await.map(reversed),
+        }
+    }
+
+    /// The outermost elements of a list, the outermost last.
+    pub(crate) async fn list_end(
+        &mut self,
+        key: &[u8],
+        end: End,
+        count: u64,
+    ) -> Result<Vec<Vec<u8>>, ImportError> {
+        self.list_before_end(key, end, 0, count).await
+    }
+
+    /// The same without so many outermost ones.
+    pub(crate) async fn list_before_end(
+        &mut self,
+        key: &[u8],
+        end: End,
+        outer: u64,
+        count: u64,
+    ) -> Result<Vec<Vec<u8>>, ImportError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let (near, far) = (outer.cast_signed(), (outer + count - 1).cast_signed());
+        match end {
+            End::Left => self.list_range(key, near, far).await.map(reversed),
+            End::Right => self.list_range(key, -1 - far, -1 - near).await,
+        }
+    }
+
+    pub(crate) async fn list_length(&mut self, key: &[u8]) -> Result<u64, ImportError> {
+        let mut command = cmd("LLEN");
+        command.arg(key);
+        Ok(integer(Some(&self.ask_one("following a list", command).await?)))
+    }
+
+    /// Members of a sorted set from a score on, without the first ones.
+    pub(crate) async fn members_from(
+        &mut self,
+        key: &[u8],
+        score: f64,
+        skip: u64,
+        count: u64,
+    ) -> Result<Vec<(Vec<u8>, f64)>, ImportError> {
+        let mut command = cmd("ZRANGEBYSCORE");
+        command.arg(key).arg(score.to_string()).arg("+inf").arg("WITHSCORES");
+        command.arg("LIMIT").arg(skip).arg(count);
+        let found = members(self.ask_one(FOLLOWING_SET, command).await?);
+        self.pace.note(found.len() as u64, found.iter().map(|(text, _)| text.len() as u64).sum());
+        Ok(found)
+    }
+
+    /// How many members are below a score.
+    pub(crate) async fn members_below(&mut self, key: &[u8], score: f64) -> Result<u64, ImportError> {
+        let mut command = cmd("ZCOUNT");
+        command.arg(key).arg("-inf").arg(format!("({score}"));
+        Ok(integer(Some(&self.ask_one(FOLLOWING_SET, command).await?)))
+    }
+
+    pub(crate) async fn highest_member(&mut self, key: &[u8]) -> Result<Option<(Vec<u8>, f64)>, ImportError> {
+        let mut command = cmd("ZREVRANGE");
+        command.arg(key).arg(0).arg(0).arg("WITHSCORES");
+        Ok(members(self.ask_one(FOLLOWING_SET, command).await?).pop())
+    }
+
     /// Bytes of a hash of so many fields, by some of them.
     async fn hash_bytes(&mut self, key: &[u8], fields: u64) -> Result<u64, ImportError> {
         let mut command = cmd("HSCAN");
@@ -313,6 +414,11 @@ impl Shape {
             _ => self.size <= SMALL,
         }
     }
+}
+
+fn reversed(mut texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    texts.reverse();
+    texts
 }
 
 fn add_whole(pipeline: &mut Pipeline, key: &[u8], kind: Kind) {

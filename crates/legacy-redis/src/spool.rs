@@ -5,7 +5,6 @@
 
 use crate::error::ImportError;
 use crate::files::{failed, read_json, write_json};
-use crate::live::Positions;
 use crate::recognise::Recognised;
 use crate::report::ImportReport;
 use serde::{Deserialize, Serialize};
@@ -22,9 +21,6 @@ pub(crate) struct Checkpoint {
     pub(crate) bytes: u64,
     /// Whether the plan is done.
     pub(crate) complete: bool,
-    /// The last entry that was read of each stream, `<db>/<key>` → id: from there on it is followed.
-    #[serde(default)]
-    pub(crate) streams: Positions,
     pub(crate) report: ImportReport,
 }
 

@@ -19,13 +19,7 @@ async fn streams_are_followed_over_kills_and_hashes_while_it_listens() {
     let mut writer = Writer::new();
     writer.fill(&old.url(), 1_200).await;
     let mut source = connect(&old.url(), 2).await;
-    let _: () = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("notify-keyspace-events")
-        .arg("KA")
-        .query_async(&mut source)
-        .await
-        .unwrap();
+    notify(&old.url()).await;
     let mut oracle = writer.oracle.clone();
     let mut price = 10_000_000_u64;
     let mut add = async |oracle: &mut crate::market::Oracle| {
@@ -87,7 +81,15 @@ async fn streams_are_followed_over_kills_and_hashes_while_it_listens() {
     assert_same(&published(&new.url()).await, &oracle);
 }
 
-async fn wait_for(target: &str, records: usize) {
+/// As the owner of a source does.
+pub(crate) async fn notify(source: &str) {
+    let mut connection = connect(source, 0).await;
+    let mut set = redis::cmd("CONFIG");
+    let _: () =
+        set.arg("SET").arg("notify-keyspace-events").arg("KA").query_async(&mut connection).await.unwrap();
+}
+
+pub(crate) async fn wait_for(target: &str, records: usize) {
     let since = Instant::now();
     loop {
         let found = published(target).await.len();

@@ -32,7 +32,7 @@ pub(crate) struct ImportRedis {
     /// What it holds now, once; goes on where it was ended
     #[arg(long, required_unless_present = "continuous")]
     historical: bool,
-    /// The same, then follow its streams, and its hashes and texts as they change, until ended
+    /// The same, then follow its streams, lists and sorted sets, and its hashes and texts as they change, until ended
     #[arg(long, conflicts_with_all = ["historical", "dry_run"])]
     continuous: bool,
     /// Name of the import: its records go to the stream `ticks:stream:import:<NAME>`
@@ -85,6 +85,7 @@ async fn import(common: &Common, config: &Config, command: &ImportRedis) -> anyh
                 records = report.records,
                 skipped = report.skipped,
                 lost = report.lost,
+                missed = report.missed,
                 "followed"
             );
         };
