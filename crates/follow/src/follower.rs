@@ -85,10 +85,11 @@ impl Follower {
     /// # Errors
     /// When the URL of Redis is none, or the selection is larger than a table of instruments.
     pub fn start(options: FollowOptions) -> Result<Self, FollowError> {
-        let (sender, batches) = mpsc::channel((options.queue_ticks / BATCH).max(1));
+        let batch = BATCH.min(options.queue_ticks).max(1);
+        let (sender, batches) = mpsc::channel((options.queue_ticks / batch).max(1));
         let status = Arc::new(Mutex::new(FollowStatus::default()));
         let from = options.from.unwrap_or(Timestamp::NONE);
-        let out = Out { sender, status: Arc::clone(&status) };
+        let out = Out { sender, batch, status: Arc::clone(&status) };
         let FollowOptions { redis, reader, selection, .. } = options;
         let rounds = Rounds {
             control: Control::new(redis.clone())?,
@@ -134,6 +135,7 @@ impl Follower {
 #[derive(Clone, Debug)]
 pub(crate) struct Out {
     sender: mpsc::Sender<Result<Vec<FollowedTick>, FollowError>>,
+    batch: usize,
     status: Arc<Mutex<FollowStatus>>,
 }
 
@@ -161,7 +163,7 @@ impl Out {
     pub(crate) async fn send(&self, ticks: Vec<FollowedTick>) -> Result<(), Ended> {
         let mut ticks = ticks.into_iter();
         loop {
-            let batch: Vec<_> = ticks.by_ref().take(BATCH).collect();
+            let batch: Vec<_> = ticks.by_ref().take(self.batch).collect();
             if batch.is_empty() {
                 return Ok(());
             }
