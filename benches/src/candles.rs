@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
-use tickhouse_enrich::Calendar;
+use tickhouse_enrich::{Calendar, Rules};
 use tickhouse_history::{
     ImportOptions, ImportReport, Interval, Pass, SurveyOptions, TickMirror, import, survey,
 };
@@ -134,6 +134,7 @@ async fn bring_in(store: &Store, path: &Path, folder: &Path) -> anyhow::Result<I
         store: store.clone(),
         clock: Clock::system(),
         calendar: Arc::new(Calendar::clone(&Calendar::builtin())),
+        rules: Arc::new(Rules::builtin().clone()),
         batch_rows: 100_000,
         lock: folder.join("candles.lock"),
     };

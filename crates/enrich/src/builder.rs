@@ -1,7 +1,7 @@
 //! Building a table: instruments one by one, in bounded memory.
 
 use crate::read::{ReadError, ReadReport};
-use crate::rules::{CommodityHours, Rules};
+use crate::rules::Rules;
 use crate::table::{InstrumentTable, Profile, Row, StrId, Texts};
 use crate::{Market, kite_csv, token_lookup};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -201,14 +201,7 @@ impl InstrumentTableBuilder {
 
     fn row(&mut self, instrument: &Instrument) -> Row {
         let kind = instrument.instrument_type;
-        let market = match Market::of_exchange(&instrument.exchange, kind) {
-            Market::Mcx => match self.rules.commodity_hours(&instrument.underlying) {
-                CommodityHours::Ordinary => Market::Mcx,
-                CommodityHours::Agri => Market::McxAgri,
-                CommodityHours::AgriLinked => Market::McxAgriLinked,
-            },
-            market => market,
-        };
+        let market = Market::of_instrument(instrument, &self.rules);
         let profile = Profile {
             exchange: self.id(&instrument.exchange),
             segment: self.id(&instrument.segment),

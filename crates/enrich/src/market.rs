@@ -1,7 +1,9 @@
 //! Markets: groups of instruments that keep the same hours.
 
+use crate::Rules;
+use crate::rules::CommodityHours;
 use std::fmt;
-use tickhouse_model::{InstrumentKind, Segment, Token};
+use tickhouse_model::{Instrument, InstrumentKind, Segment, Token};
 
 /// A group of instruments that keep the same hours. Finer than an exchange, because since 2026-08-03 a share with
 /// derivatives closes by auction, and because agricultural contracts of MCX close before metals.
@@ -132,6 +134,18 @@ impl Market {
             ("MCX", _) => Self::Mcx,
             ("NCO", _) => Self::Nco,
             _ => Self::Other,
+        }
+    }
+
+    /// The market of an instrument with what these rules say of commodities, before what only the whole master tells.
+    pub fn of_instrument(instrument: &Instrument, rules: &Rules) -> Self {
+        match Self::of_exchange(&instrument.exchange, instrument.instrument_type) {
+            Self::Mcx => match rules.commodity_hours(&instrument.underlying) {
+                CommodityHours::Ordinary => Self::Mcx,
+                CommodityHours::Agri => Self::McxAgri,
+                CommodityHours::AgriLinked => Self::McxAgriLinked,
+            },
+            market => market,
         }
     }
 

@@ -26,13 +26,12 @@ pub struct Known {
     pub days: (u16, u16),
     /// The instrument.
     pub instrument: Instrument,
-    /// Whose hours it keeps.
-    pub market: Market,
+    /// Whose hours it keeps, where a table of all instruments says so.
+    pub market: Option<Market>,
 }
 
 impl Known {
-    fn new(instrument: Instrument, days: (u16, u16)) -> Arc<Self> {
-        let market = Market::of_exchange(&instrument.exchange, instrument.instrument_type);
+    fn new(instrument: Instrument, days: (u16, u16), market: Option<Market>) -> Arc<Self> {
         Arc::new(Self { days, instrument, market })
     }
 
@@ -132,7 +131,7 @@ impl InstrumentRow {
             tick_size: self.tick_size,
             lot_size: self.lot_size,
         };
-        Known::new(instrument, days)
+        Known::new(instrument, days, None)
     }
 }
 
@@ -197,7 +196,8 @@ pub async fn resolve(
     if found.is_empty() && !any_metadata(store).await? {
         let table = fallback.filter(|table| !table.is_empty()).ok_or(HistoryError::NoInstruments)?;
         for reference in table.iter() {
-            let known = Known::new(table.instrument(&reference), (FOR_EVER, FOR_EVER));
+            let known =
+                Known::new(table.instrument(&reference), (FOR_EVER, FOR_EVER), Some(reference.market));
             found.by_token(Arc::clone(&known));
             found.by_symbol(known);
         }
@@ -324,7 +324,7 @@ mod tests {
             tick_size: 0.05,
             lot_size: 1,
         };
-        Known::new(instrument, days)
+        Known::new(instrument, days, None)
     }
 
     #[test]

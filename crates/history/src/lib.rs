@@ -12,6 +12,7 @@ mod instruments;
 mod interval;
 mod json;
 mod lock;
+mod markets;
 mod ticks;
 mod write;
 

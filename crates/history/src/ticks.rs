@@ -10,13 +10,14 @@
 use crate::file::Pass;
 use crate::instruments::Candidates;
 use crate::lock::Lock;
+use crate::markets::Markets;
 use crate::{HistoryError, Interval};
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tickhouse_enrich::{Calendar, SessionClock};
+use tickhouse_enrich::{Calendar, Rules, SessionClock};
 use tickhouse_model::{DataQuality, FrameId, SessionType, Timestamp, Token};
 use tickhouse_store::{
     CandleRange, Deduplicate, InsertId, MOST_LISTED, Partition, Store, StoreError, StoredCandle, Tick,
@@ -44,6 +45,8 @@ pub struct TickMirror {
     pub clock: Clock,
     /// Gives `session_type`.
     pub calendar: Arc<Calendar>,
+    /// Tells which commodities close early.
+    pub rules: Arc<Rules>,
     /// Rows of one insert at most.
     pub batch_rows: usize,
     /// The file whose lock lets one process write at a time.
@@ -86,8 +89,9 @@ impl TickMirror {
         let mut tokens: Vec<u32> = range.instruments.keys().copied().collect();
         tokens.sort_unstable();
         let mut done = Mirrored::default();
+        let markets = Arc::new(Markets::read(&self.store, Arc::clone(&self.rules)).await?);
         for tokens in tokens.chunks(MOST_LISTED) {
-            self.instruments(tokens, range, pass, &mut done, &progress).await?;
+            self.instruments(tokens, (range, &markets), pass, &mut done, &progress).await?;
         }
         Ok(done)
     }
@@ -96,7 +100,7 @@ impl TickMirror {
     async fn instruments(
         &self,
         tokens: &[u32],
-        range: &MirrorRange,
+        (range, markets): (&MirrorRange, &Arc<Markets>),
         pass: &Pass,
         done: &mut Mirrored,
         progress: &impl Fn(u64),
@@ -118,7 +122,7 @@ impl TickMirror {
             if pass.is_stopped() {
                 return Err(HistoryError::Stopped);
             }
-            let written = self.window(&window, range).await?;
+            let written = self.window(&window, (range, markets)).await?;
             done.written += written;
             done.present += candles.saturating_sub(written);
             progress(candles);
@@ -127,14 +131,18 @@ impl TickMirror {
     }
 
     /// One window: until none of its candles is without a row.
-    async fn window(&self, window: &CandleRange<'_>, range: &MirrorRange) -> Result<u64, HistoryError> {
+    async fn window(
+        &self,
+        window: &CandleRange<'_>,
+        (range, markets): (&MirrorRange, &Arc<Markets>),
+    ) -> Result<u64, HistoryError> {
         let _lock = Lock::take(&self.lock).await?;
         let packet_type = range.interval.packet_type();
         let (mut written, mut pause) = (0, FIRST_PAUSE);
         let mut deduplicate = Deduplicate::ByToken;
         let mut batches = Vec::new();
         for attempt in 1..=ATTEMPTS {
-            let outcome = self.fill(window, range, deduplicate, &mut batches).await;
+            let outcome = self.fill(window, (range, markets), deduplicate, &mut batches).await;
             let missing = match outcome {
                 Ok(0) => return Ok(written),
                 Ok(rows) => {
@@ -172,7 +180,7 @@ impl TickMirror {
     async fn fill(
         &self,
         window: &CandleRange<'_>,
-        range: &MirrorRange,
+        (range, markets): (&MirrorRange, &Arc<Markets>),
         deduplicate: Deduplicate,
         batches: &mut Vec<Uuid>,
     ) -> Result<u64, StoreError> {
@@ -192,7 +200,7 @@ impl TickMirror {
                     inserts.join_next().await.map_or(Ok(()), joined)?;
                 }
                 rows += block.len() as u64;
-                let batch = Batch::new(std::mem::take(&mut block), range, self);
+                let batch = Batch::new(std::mem::take(&mut block), (range, markets), self);
                 batches.push(batch.id);
                 inserts.spawn(batch.insert(deduplicate));
             }
@@ -242,11 +250,16 @@ struct Batch {
     instruments: Arc<FxHashMap<u32, Candidates>>,
     store: Store,
     calendar: Arc<Calendar>,
+    markets: Arc<Markets>,
     now: Timestamp,
 }
 
 impl Batch {
-    fn new(candles: Vec<StoredCandle>, range: &MirrorRange, mirror: &TickMirror) -> Self {
+    fn new(
+        candles: Vec<StoredCandle>,
+        (range, markets): (&MirrorRange, &Arc<Markets>),
+        mirror: &TickMirror,
+    ) -> Self {
         // whoever inserts the same candles again, after a kill or beside us, gives the same token
         let mut hash = Sha256::new().chain_update(range.interval.packet_type());
         for candle in &candles {
@@ -262,6 +275,7 @@ impl Batch {
             instruments: Arc::clone(&range.instruments),
             store: mirror.store.clone(),
             calendar: Arc::clone(&mirror.calendar),
+            markets: Arc::clone(markets),
             now: mirror.clock.now(),
         }
     }
@@ -310,7 +324,8 @@ impl Batch {
             session_type: match self.interval {
                 // a day's candle is stamped with its midnight
                 Interval::Day => SessionType::Regular,
-                _ => known.map_or(SessionType::Regular, |known| sessions.phase(known.market, timestamp)),
+                _ => known
+                    .map_or(SessionType::Regular, |known| sessions.phase(self.markets.of(known), timestamp)),
             },
             data_quality: if known.is_some() { DataQuality::Enriched } else { DataQuality::Raw },
             last_trade_time: Timestamp::NONE,

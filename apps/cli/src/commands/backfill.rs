@@ -126,6 +126,7 @@ async fn backfill(
             store,
             clock: config.clock.clone(),
             calendar: instruments::calendar(config)?,
+            rules: instruments::rules(config)?.into(),
             batch_rows: 100_000,
             lock: endpoints::run_dir(&config.data_dir).join("candles.lock"),
         };

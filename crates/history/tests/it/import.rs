@@ -162,6 +162,48 @@ async fn a_file_is_imported_once_however_often() {
     assert_eq!(ask(&store, close).await, "100.45");
 }
 
+/// As for live ticks: a share with futures closes by auction at 15:15 since 2026-08-03, agricultural contracts close at 17:00.
+#[tokio::test]
+async fn the_session_is_that_of_the_instrument_and_not_of_its_exchange() {
+    let store = store("import_sessions").await;
+    let columns =
+        "instrument_token, symbol, tradingsymbol, underlying, exchange, segment, instrument_type, expiry";
+    let share = |token: u32, name: &str| {
+        format!("({token}, '{name}', '{name}', '', 'NSE', 'NSE', 'EQ', '1970-01-01')")
+    };
+    let future = |token: u32, name: &str, exchange: &str| {
+        let month = format!("{name}26DECFUT");
+        format!(
+            "({token}, '{month}', '{month}', '{name}', '{exchange}', '{exchange}-FUT', 'FUT', '2026-12-29')"
+        )
+    };
+    let rows = [
+        share(1, "INFY"),
+        share(2, "TINY"),
+        future(3, "INFY", "NFO"),
+        future(4, "GOLD", "MCX"),
+        future(5, "CARDAMOM", "MCX"),
+    ];
+    run(&store, &format!("INSERT INTO token_metadata ({columns}) VALUES {}", rows.join(", "))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let candles = ["09:10", "15:10", "15:20", "15:35", "18:00"]
+        .map(|at| format!("[\"2026-08-04T{at}:00+0530\",1,1,1,1,1,0]"))
+        .join(",");
+    let text = (1..=5).map(|token| format!("\"{token}\": [{candles}]")).collect::<Vec<_>>().join(",");
+    let path = write(folder.path(), &format!("{{{text}}}"));
+    bring_in(&store, &path, USUAL).await.unwrap();
+    let sql = "SELECT instrument_token, arrayStringConcat(groupArray(toString(session_type)), ' ') FROM (SELECT * FROM tick_data \
+               ORDER BY timestamp) GROUP BY instrument_token ORDER BY instrument_token";
+    let expected = [
+        "1\tpre_market regular post_market post_market closed",
+        "2\tpre_market regular regular post_market closed",
+        "3\tpre_market regular regular regular closed",
+        "4\tregular regular regular regular regular",
+        "5\tregular regular regular regular closed",
+    ];
+    assert_eq!(ask(&store, sql).await.lines().collect::<Vec<_>>(), expected);
+}
+
 /// Which row of a candle counts must not depend on two processes' clocks.
 #[tokio::test]
 async fn a_correction_counts_although_the_clock_was_put_back() {

@@ -7,7 +7,7 @@ mod import;
 use std::path::Path;
 use std::sync::Arc;
 use tickhouse_embed::testkit::TestEngine;
-use tickhouse_enrich::Calendar;
+use tickhouse_enrich::{Calendar, Rules};
 use tickhouse_history::TickMirror;
 use tickhouse_store::{SchemaOptions, Store, StoreOptions, migrate};
 use tickhouse_telemetry::Clock;
@@ -36,6 +36,7 @@ pub(crate) fn mirror(store: &Store, folder: &Path) -> TickMirror {
         store: store.clone(),
         clock: Clock::system(),
         calendar: Arc::new(Calendar::clone(&Calendar::builtin())),
+        rules: Arc::new(Rules::builtin().clone()),
         batch_rows: 1_000,
         lock: folder.join("candles.lock"),
     }

@@ -80,6 +80,7 @@ async fn run_import(config: &Config, until_stdin_closes: bool, command: &Ohlc) -
         store: store.clone(),
         clock: config.clock.clone(),
         calendar: instruments::calendar(config)?,
+        rules: instruments::rules(config)?.into(),
         batch_rows: command.batch as usize,
         lock: crate::endpoints::run_dir(&config.data_dir).join("candles.lock"),
     };
