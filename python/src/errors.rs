@@ -25,6 +25,7 @@ pub(crate) static FLUSH_TIMEOUT: Class = Class::new("FlushTimeout");
 pub(crate) static FRAME_ERROR: Class = Class::new("FrameError");
 pub(crate) static FULL: Class = Class::new("Full");
 pub(crate) static JOURNAL_ERROR: Class = Class::new("JournalError");
+pub(crate) static READ_ERROR: Class = Class::new("ReadError");
 pub(crate) static TICK_ERROR: Class = Class::new("TickError");
 
 /// An exception of this class, made with these arguments.

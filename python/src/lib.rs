@@ -17,6 +17,7 @@
 mod errors;
 mod parse;
 mod pipeline;
+mod read;
 mod settings;
 mod tick;
 
@@ -27,5 +28,6 @@ use pyo3::prelude::*;
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     parse::register(module)?;
-    pipeline::register(module)
+    pipeline::register(module)?;
+    read::register(module)
 }

@@ -67,7 +67,9 @@ impl Credentials {
         user(WRITER, &self.writer_password, "default", "");
         user(READER, &self.reader_password, "reader", "");
         format!(
-            "<clickhouse>\n <profiles>\n  <default/>\n  <reader>\n   <readonly>1</readonly>\n   <constraints>\
+            "<clickhouse>\n <profiles>\n  <default/>\n  <reader>\n   <readonly>1</readonly>\n   \
+             <output_format_arrow_low_cardinality_as_dictionary>1</output_format_arrow_low_cardinality_as_dictionary>\n   \
+             <output_format_arrow_compression_method>none</output_format_arrow_compression_method>\n   <constraints>\
              <max_execution_time><changeable_in_readonly/></max_execution_time></constraints>\n  </reader>\n \
              </profiles>\n <quotas><default/></quotas>\n <users>{users}\n </users>\n</clickhouse>\n"
         )
