@@ -180,7 +180,8 @@ pub async fn create(
         Place::S3(_) => None,
     };
     let (method, base) = decide(store, at, options).await?;
-    let id = new_id(now);
+    let newest = list(store, &at.place).await?.pop().map(|listed| listed.id);
+    let id = new_id(now, newest.as_deref());
     let mut record = BackupRecord::new(id, &store.options().database, method);
     record.made_at = now.to_string();
     record.base = base.as_ref().map(|base| base.id.clone());
@@ -216,14 +217,17 @@ pub async fn abandon(store: &Store, at: &BackupPlaces) -> Result<(), BackupError
     Ok(())
 }
 
-/// A name that sorts by time, and that no other place has: `20261120T044500Z-1f3a`.
-fn new_id(now: Timestamp) -> String {
-    let seconds = now.as_millis() / 1_000;
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let date = tickhouse_model::IstDateTime { days_since_epoch: days as i32, second_of_day: 0 }.date_text();
+/// A name that sorts behind the newest one, by time as a rule, and that no other place has: `20261120T044500.123Z-1f3a5c`.
+fn new_id(now: Timestamp, newest: Option<&str>) -> String {
+    let at = jiff::Timestamp::from_nanosecond(now.as_nanos().into()).unwrap_or_default();
+    let time = at.strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
     let random = uuid::Uuid::new_v4().simple().to_string();
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{}T{hour:02}{minute:02}{:02}Z-{}", date.replace('-', ""), second % 60, &random[..6])
+    let id = format!("{time}-{}", &random[..6]);
+    match newest {
+        // two in a millisecond, or a clock that was set back
+        Some(newest) if newest >= id.as_str() => format!("{newest}.1"),
+        _ => id,
+    }
 }
 
 /// The method, and the backup to stand on.
@@ -419,4 +423,24 @@ async fn write_native(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_rise_with_time_and_without() {
+        let now = Timestamp::from_millis(1_763_663_400_123);
+        let first = new_id(now, None);
+        assert!(first.starts_with("20251120T183000.123Z-") && first.len() == 27, "{first}");
+        let mut newest = first;
+        for now in
+            [now, now, Timestamp::from_millis(1_763_663_400_122), Timestamp::from_millis(1_763_663_400_124)]
+        {
+            let id = new_id(now, Some(&newest));
+            assert!(id > newest, "{id} after {newest}");
+            newest = id;
+        }
+    }
 }

@@ -108,6 +108,10 @@ pub async fn restore(
         put_in_place(store, chain.record(), &staging).await
     };
     let restored = restored.await;
+    if restored.is_err() && matches!(occupants(store).await, Ok(true)) {
+        // the first error is the one to tell
+        empty(store).await.ok();
+    }
     let removed = remove_database(store, &staging).await;
     restored?;
     removed
@@ -131,7 +135,7 @@ pub async fn abandon_restore(store: &Store, at: &BackupPlaces) -> Result<(), Bac
     let database = &store.options().database;
     remove_database(store, &staging_of(database)).await?;
     match occupants(store).await {
-        Ok(true) => remove_database(store, database).await,
+        Ok(true) => empty(store).await,
         // it holds what somebody else put there, or nothing
         Ok(false) | Err(BackupError::NotEmpty { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -144,10 +148,14 @@ fn staging_of(database: &str) -> String {
 
 /// Refuses a database that holds something, but for what a killed restore left, which goes.
 async fn refuse_occupied(store: &Store) -> Result<(), BackupError> {
-    if occupants(store).await? {
-        remove_database(store, &store.options().database).await?;
-    }
-    Ok(())
+    if occupants(store).await? { empty(store).await } else { Ok(()) }
+}
+
+/// Removes what an unfinished restore put into the database, which stays: a user whose database is missing can't log in.
+async fn empty(store: &Store) -> Result<(), BackupError> {
+    let database = &store.options().database;
+    remove_database(store, database).await?;
+    Ok(run(store, "make the database", &format!("CREATE DATABASE {}", quoted(database))).await?)
 }
 
 /// Whether an unfinished restore is there; an error when anything else is.

@@ -223,12 +223,12 @@ async fn list(store: &Store, look: &Look) -> anyhow::Result<()> {
     for Listed { id, record } in found {
         let Some(record) = record else {
             output::line(&format!(
-                "{id:26}  not whole: being made, or interrupted; the next backup removes it"
+                "{id:28}  not whole: being made, or interrupted; the next backup removes it"
             ))?;
             continue;
         };
         output::line(&format!(
-            "{id:26}  {:>15} rows  {:>10}  {:6}  {}",
+            "{id:28}  {:>15} rows  {:>10}  {:6}  {}",
             output::grouped(record.rows()),
             output::bytes(record.bytes),
             record.method.name(),

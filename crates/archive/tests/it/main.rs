@@ -1,6 +1,7 @@
 //! Files out of a real engine, and back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod backup;
 mod export;
 
 use tickhouse_embed::testkit::TestEngine;
