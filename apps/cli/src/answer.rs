@@ -88,6 +88,15 @@ pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::
     kept
 }
 
+/// Writes a text that is ready, as asked: with a line's end behind it.
+pub(crate) fn show_text(text: &str, how: &How) -> anyhow::Result<()> {
+    let Some(path) = &how.output else { return Ok(output::line(text)?) };
+    let partial = partial_of(path);
+    let written =
+        std::fs::write(&partial, format!("{text}\n")).and_then(|()| std::fs::rename(&partial, path));
+    written.with_context(|| format!("{} can't be written", path.display()))
+}
+
 fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");

@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    backfill, backup, calendar, clickhouse, completions, decode, demo, doctor, import, instruments, load, login,
-    migrate, publish, record, redis, restore, serve, sim, sql, status, supervise, universe, up,
+    backfill, backup, calendar, chain, clickhouse, completions, decode, demo, doctor, import, instruments,
+    load, login, migrate, publish, record, redis, restore, serve, sim, sql, status, supervise, universe, up,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Status(status::Status),
     /// Ask ClickHouse, or insert from standard input
     Sql(sql::Sql),
+    /// The options of one expiry as they stood at an instant: prices, volatilities, Greeks, PCR, max pain
+    Chain(chain::ChainCommand),
     /// A copy of the database, also while ticks flow; list, verify
     Backup(backup::Backup),
     /// A backup back into an empty database, every row compared

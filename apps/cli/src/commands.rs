@@ -3,6 +3,7 @@
 pub(crate) mod backfill;
 pub(crate) mod backup;
 pub(crate) mod calendar;
+pub(crate) mod chain;
 pub(crate) mod clickhouse;
 pub(crate) mod completions;
 pub(crate) mod decode;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Backup(command) => backup::run(common, &command),
         Command::Restore(command) => restore::run(common, &command),
         Command::Sql(command) => sql::run(common, command),
+        Command::Chain(command) => chain::run(common, &command),
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),
         Command::Redis(command) => redis::run(common, &command),
