@@ -66,16 +66,24 @@ impl<'a> Owner<'a> {
     }
 
     /// A mark that Redis has higher than ClickHouse says that ClickHouse was restored older, or emptied: what it forgot may be
-    /// in the journals still. The next record would show the hole, but a recorder that has stopped sends none.
+    /// in the journals still. The next record would show the hole, but a recorder that has stopped sends none. Flat entries are in
+    /// no journal: what Redis has of them is read again, the rest is a gap.
     async fn ask_for_what_was_forgotten(&self) -> Result<(), LoadError> {
         for (origin, known) in self.control.marks().await? {
             let stream = recovery::stream_of(&self.control, &origin);
-            let stored: EntryId = self.marks.get(&origin).map_or(EntryId::ZERO, |mark| mark.last.into());
-            if stream.is_frames() && known > stored {
-                tracing::warn!(origin, %known, %stored, "ClickHouse has less than was confirmed, asking for the rest again");
+            let mark = self.marks.get(&origin).copied().unwrap_or_default();
+            let stored = EntryId::from(mark.last);
+            if known <= stored {
+                continue;
+            }
+            tracing::warn!(origin, %known, %stored, "ClickHouse has less than was confirmed, asking for the rest again");
+            if stream.is_frames() {
                 // lowered first: the journal is pruned by it
                 self.control.set_mark(&origin, stored).await?;
                 self.control.request_resend(stream.name(), stored).await?;
+            } else {
+                recovery::declare_forgotten(self.shared, &self.control, &stream, mark, known).await?;
+                self.control.set_mark(&origin, stored).await?;
             }
         }
         Ok(())

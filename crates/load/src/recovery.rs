@@ -253,3 +253,50 @@ async fn declare_lost(shared: &Shared, seal: &Seal, lost: &[(&SealRange, u32)]) 
     }
     Ok(())
 }
+
+/// Records what a store that was restored older, or emptied, forgot of a stream of flat entries, and Redis has no more: a gap, as
+/// nobody else has them.
+pub(crate) async fn declare_forgotten(
+    shared: &Shared,
+    control: &Control,
+    stream: &Stream,
+    mark: Mark,
+    known: EntryId,
+) -> Result<(), LoadError> {
+    let stored = EntryId::from(mark.last);
+    // entries are trimmed oldest first: while one of those that are stored is there, so are all that follow it
+    let first = control.range(stream.name(), EntryId::ZERO, EntryId::new(u64::MAX, u64::MAX), 1).await?.pop();
+    if first.as_ref().is_some_and(|first| first.id <= stored) {
+        return Ok(());
+    }
+    let batch_id = tickhouse_store::batch_id(&format!("{}/forgotten", stream.name()), known.ms, known.seq);
+    if shared.store.count_rows("feed_gaps", batch_id).await? > 0 {
+        return Ok(());
+    }
+    let now = shared.clock.now();
+    // the ids of an import say nothing of the time
+    let of_time = stream.ids_may_begin_anew();
+    let at = |id: EntryId| {
+        if of_time { Timestamp::from_millis(i64::try_from(id.ms).unwrap_or(i64::MAX)) } else { now }
+    };
+    let next = first.map_or(known, |first| first.id.min(known));
+    let gap = Gap {
+        from: at(stored).max(Timestamp::from_nanos(1_000_000)),
+        to: at(next),
+        cause: GapCause::Lost,
+        detail: format!(
+            "ClickHouse was restored older, or emptied: entries after {stored} up to {known} were stored once, and of those \
+             Redis has none before {next}"
+        ),
+        tokens: Vec::new(),
+    };
+    let id = FrameId { session: stored.ms, socket: 0, sequence: stored.seq };
+    let mut ledger = tickhouse_store::LedgerColumns::new(batch_id);
+    ledger.push_gap(&Origin { recorder: "", id, stream: stream.name(), epoch: mark.epoch }, &gap);
+    for (table, block) in ledger.finish() {
+        let id = tickhouse_store::InsertId { batch_id, part: "forgotten" };
+        shared.store.insert_block(table, &block, id, tickhouse_store::Deduplicate::ByToken).await?;
+    }
+    Counters::add(&shared.counters.holes_accepted, 1);
+    Ok(())
+}

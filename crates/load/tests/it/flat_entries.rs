@@ -99,3 +99,56 @@ async fn entries_trimmed_unread_become_a_gap() {
     assert_eq!(world.query("SELECT count() FROM tick_data").await, "2");
     loader.stop().await;
 }
+
+/// A store restored older reads again what Redis still has of a flat stream; the rest is a gap, once.
+#[tokio::test]
+async fn what_a_store_restored_older_forgot_of_a_flat_stream_is_a_gap() {
+    for (name, trimmed) in [("flat_restored", true), ("flat_restored_early", false)] {
+        let world = World::new(name).await;
+        let stream = format!("{name}:flat");
+        let tick = [("instrument_token", "408065"), ("last_price", "1")];
+        let options =
+            || LoaderOptions { trim_grace: std::time::Duration::from_mins(10), ..LoaderOptions::default() };
+        let loader = world.loader_with(options());
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(add(&world, &stream, &tick).await);
+        }
+        world.wait_for("SELECT count() FROM tick_data", "3").await;
+        loader.caught_up().await;
+        let saved = "SELECT number FROM loader_seals WHERE state = 'stored' ORDER BY number DESC LIMIT 1";
+        let saved = world.query(saved).await;
+        for _ in 0..4 {
+            ids.push(add(&world, &stream, &tick).await);
+        }
+        world.wait_for("SELECT count() FROM tick_data", "7").await;
+        loader.caught_up().await;
+        loader.stop().await;
+        // restored to what it was after three entries
+        let later = format!("(SELECT batch_id FROM loader_seals WHERE number > {saved})");
+        for table in ["tick_data", "loader_seals"] {
+            world
+                .run(&format!(
+                    "ALTER TABLE {table} DELETE WHERE batch_id IN {later} SETTINGS mutations_sync = 2"
+                ))
+                .await;
+        }
+        if trimmed {
+            let mut redis = world.redis().await;
+            let trim =
+                redis::cmd("XTRIM").arg(&stream).arg("MINID").arg(&ids[5]).query_async(&mut redis).await;
+            let _: u64 = trim.unwrap();
+        }
+        let there = if trimmed { "5\t5" } else { "7\t7" };
+        for _ in 0..2 {
+            let loader = world.loader_with(options());
+            world.wait_for("SELECT count(), uniqExact(session, sequence) FROM tick_data", there).await;
+            loader.caught_up().await;
+            loader.stop().await;
+        }
+        let millis = |id: &str| id.split('-').next().unwrap().to_owned();
+        let gap = "SELECT cause, stream, toUnixTimestamp64Milli(`from`), toUnixTimestamp64Milli(`to`) FROM feed_gaps";
+        let expected = format!("lost\t{stream}\t{}\t{}", millis(&ids[2]), millis(&ids[5]));
+        assert_eq!(world.query(gap).await, if trimmed { expected } else { String::new() });
+    }
+}
