@@ -77,10 +77,8 @@ impl Walk<'_> {
             self.open_interest = open_interest;
         }
         let Some(seen) = bucket.prices.filter(|_| bucket.ticks > 0) else {
-            // a cached value: its total holds for its time
-            if let Some(totals) = bucket.totals {
-                self.total = Some(self.total.unwrap_or(0).max(totals.highest));
-            }
+            // a cached value: its total is where counting begins if nothing else was seen
+            self.total = self.total.or(bucket.totals.map(|totals| totals.highest));
             return None;
         };
         let at = bucket.at.as_millis();
@@ -155,16 +153,21 @@ impl Walk<'_> {
     fn count(&self, totals: Option<Totals>, inside: bool) -> Count {
         let Some(totals) = totals else { return Count::default() };
         let Totals { lowest, highest } = totals;
-        let total = Some(highest);
         match self.total {
             // the exchange, or somebody on the way, began anew: what was traded in between nobody knows
-            Some(before) if highest < before => {
-                Count { volume: highest.saturating_sub(lowest), base: None, total, is_reset: true }
+            Some(before) if highest < before / 2 => {
+                let volume = highest.saturating_sub(lowest);
+                Count { volume, base: None, total: Some(highest), is_reset: true }
             }
-            Some(before) => Count { volume: highest - before, base: Some(before), total, is_reset: false },
+            // a little less is a packet that came late
+            Some(before) => {
+                let volume = highest.saturating_sub(before);
+                Count { volume, base: Some(before), total: Some(before.max(highest)), is_reset: false }
+            }
             None => {
                 let base = if inside { 0 } else { lowest };
-                Count { volume: highest.saturating_sub(base), base: Some(base), total, is_reset: false }
+                let volume = highest.saturating_sub(base);
+                Count { volume, base: Some(base), total: Some(highest), is_reset: false }
             }
         }
     }

@@ -84,6 +84,20 @@ pub enum ReadError {
         /// How many can be.
         most: usize,
     },
+    /// More bars than stand in memory.
+    #[error("that would be more than {most} bars: ask for fewer days, or a longer interval")]
+    TooManyBars {
+        /// How many there can be.
+        most: u64,
+    },
+    /// There are no futures on that name.
+    #[error("no futures on {name:?} are listed from {day} on: is that day's master loaded? `tickhouse instruments sync`")]
+    NoFutures {
+        /// What was asked for.
+        name: String,
+        /// From which day on.
+        day: jiff::civil::Date,
+    },
     /// There are no options on that name on that day.
     #[error("there are no options on {name:?} on {day}{}", underlyings(near))]
     UnknownUnderlying {

@@ -5,6 +5,7 @@
 //! looks whole.
 
 mod answer;
+mod bars;
 mod chain;
 mod error;
 mod format;
@@ -17,6 +18,7 @@ pub mod ticks;
 mod window;
 
 pub use answer::{Answer, ComputedRows};
+pub use bars::{BarOptions, BarSources, MOST_BARS, NamedBar, Reconciliation};
 pub use chain::{
     Basis, ChainOptions, Expiry, ExpiryError, Forward, ForwardSource, Leg, NoVolatilityBecause, OptionChain, Reference, Stale,
     Strike, Totals,

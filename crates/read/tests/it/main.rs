@@ -1,6 +1,8 @@
 //! Reading from a real engine.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chain;
+mod bars;
 mod reader;
 
 use tickhouse_embed::testkit::TestEngine;

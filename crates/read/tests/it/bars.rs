@@ -1,0 +1,286 @@
+//! Bars against brute force over plain rows of `tick_data`, and what only a database has: candles, contracts, names.
+
+mod brute_force;
+mod market;
+
+use crate::{reader, run, store};
+use brute_force::{Expected, Hours, expected_bars};
+use market::{DAYS, Dice, INSTRUMENTS, record_market};
+use std::collections::BTreeMap;
+use tickhouse_bars::{Interval, Source, StreamRule, Tolerance};
+use tickhouse_model::{SessionType, Timestamp};
+use tickhouse_read::{BarOptions, BarSources, NamedBar, ReadError, Reader, Window};
+use tickhouse_store::Store;
+
+const INTERVALS: [&str; 12] = ["1s", "5s", "30s", "90s", "1m", "3m", "5m", "15m", "1h", "1d", "1w", "1mo"];
+const DRAWS: usize = 1_200;
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::from_text(text).unwrap()
+}
+
+fn window(from: &str, to: &str) -> Window {
+    Window::new(at(from), at(to)).unwrap()
+}
+
+async fn bars(
+    reader: &Reader,
+    name: &str,
+    interval: &str,
+    window: Window,
+    options: &BarOptions,
+) -> Vec<NamedBar> {
+    reader.bars(name, interval.parse().unwrap(), &window, options).await.unwrap()
+}
+
+fn assert_same(found: &NamedBar, expected: &Expected, what: &str) {
+    let bar = &found.bar;
+    let numbers = |end: i64, prices: [f64; 4], counts: [u64; 4], complete: bool, phase: SessionType| {
+        (end, prices, counts, complete, phase)
+    };
+    let ours = numbers(
+        bar.end.as_millis(),
+        [bar.open, bar.high, bar.low, bar.close],
+        [bar.volume, bar.open_interest, bar.tick_count, u64::from(bar.gap_seconds)],
+        bar.complete,
+        bar.session,
+    );
+    let theirs = numbers(
+        expected.end,
+        [expected.open, expected.high, expected.low, expected.close],
+        [expected.volume, expected.open_interest, expected.ticks, expected.gap_seconds],
+        expected.complete,
+        expected.phase,
+    );
+    assert_eq!(ours, theirs, "{what}, bar of {}: [volume, open interest, ticks, gap seconds]", bar.start);
+    let (vwap, traded) = expected.traded;
+    match bar.vwap {
+        Some(found) => assert!((found - vwap / traded).abs() < 1e-7, "{what}, {}: {found}", bar.start),
+        None => assert!(traded == 0.0, "{what}, {}", bar.start),
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_draws_are_what_brute_force_makes_of_the_ticks() {
+    let store = store("read_bars").await;
+    record_market(&store).await;
+    run(&store, "OPTIMIZE TABLE tick_data_1min_state FINAL").await;
+    let reader = reader(&store);
+    let now = at("2026-11-23 15:20");
+    let options = BarOptions::at(now);
+    let mut expected: BTreeMap<(usize, usize), Vec<Expected>> = BTreeMap::new();
+    for (number, instrument) in INSTRUMENTS.iter().enumerate() {
+        let (rows, gaps) = brute_force::read(&store, instrument.token).await;
+        for (length, text) in INTERVALS.iter().enumerate() {
+            let hours = Hours::of(instrument.hours);
+            let interval: Interval = text.parse().unwrap();
+            expected.insert((number, length), expected_bars(&rows, &gaps, &hours, interval, now.as_millis()));
+        }
+    }
+    let mut dice = Dice(20_261_123);
+    let (mut compared, mut incomplete, mut in_gap) = (0, 0, 0);
+    for draw in 0..DRAWS {
+        let number = dice.roll(INSTRUMENTS.len() as u64) as usize;
+        let length = dice.roll(INTERVALS.len() as u64) as usize;
+        let day = DAYS[dice.roll(3) as usize];
+        let from = day + dice.roll(86_400) as i64 - 1_800;
+        let long = [600, 7_200, 86_400, 4 * 86_400][dice.roll(if length < 4 { 3 } else { 4 }) as usize];
+        let (from, to) = (from * 1_000, (from + dice.roll(long) as i64) * 1_000);
+        let window = Window::new(Timestamp::from_millis(from), Timestamp::from_millis(to)).unwrap();
+        let name = INSTRUMENTS[number].token.to_string();
+        let what = format!("draw {draw}: {} of {name}, {} to {}", INTERVALS[length], window.from, window.to);
+        let found = bars(&reader, &name, INTERVALS[length], window, &options).await;
+        let wanted: Vec<&Expected> =
+            expected[&(number, length)].iter().filter(|bar| from <= bar.start && bar.start < to).collect();
+        let starts = |bars: Vec<i64>| bars;
+        assert_eq!(
+            starts(found.iter().map(|bar| bar.bar.start.as_millis()).collect()),
+            starts(wanted.iter().map(|bar| bar.start).collect()),
+            "{what}: begins"
+        );
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert_same(found, wanted, &what);
+            compared += 1;
+            incomplete += usize::from(!found.bar.complete);
+            in_gap += usize::from(found.bar.gap_seconds > 0);
+        }
+    }
+    // the draws saw everything
+    assert!(compared > 50_000 && incomplete > 500 && in_gap > 100, "{compared} {incomplete} {in_gap}");
+    let whole: Vec<&Expected> = expected.values().flatten().collect();
+    for phase in SessionType::ALL {
+        assert!(whole.iter().any(|bar| bar.phase == phase), "no bar is {phase}");
+    }
+    assert!(whole.iter().any(|bar| bar.repaired), "no bar was repaired");
+    the_view_has_the_same_minutes(&store, &reader).await;
+}
+
+/// `tick_data_1min` knows no calendar; where a minute is complete in both, it has the same numbers.
+async fn the_view_has_the_same_minutes(store: &Store, reader: &Reader) {
+    let sql = "SELECT toInt64(toUnixTimestamp(timestamp)) AS at, open, high, low, last_price, volume, tick_count FROM tick_data_1min \
+               WHERE instrument_token = ? AND complete";
+    let mut same = 0;
+    for instrument in INSTRUMENTS.iter().filter(|instrument| instrument.kind == "full") {
+        let query = store.client().query(sql).bind(instrument.token);
+        let rows: Vec<(i64, f64, f64, f64, f64, u64, u64)> = query.fetch_all().await.unwrap();
+        let view: BTreeMap<i64, _> = rows.into_iter().map(|row| (row.0 * 1_000, row)).collect();
+        let options = BarOptions::at(at("2026-11-24 10:00"));
+        let name = instrument.token.to_string();
+        let made = bars(reader, &name, "1m", window("2026-11-19", "2026-11-24"), &options).await;
+        for bar in made.iter().map(|named| named.bar).filter(|bar| bar.complete) {
+            let Some(row) = view.get(&bar.start.as_millis()) else { continue };
+            let ours =
+                (bar.start.as_seconds(), bar.open, bar.high, bar.low, bar.close, bar.volume, bar.tick_count);
+            assert_eq!(ours, *row, "{}", bar.start);
+            same += 1;
+        }
+    }
+    assert!(same > 500, "{same}");
+}
+
+#[tokio::test]
+async fn candles_join_ticks_and_are_compared_with_them() {
+    let store = store("read_bars_candles").await;
+    record_market(&store).await;
+    let reader = reader(&store);
+    let options = BarOptions::at(at("2026-11-24 10:00"));
+    let (name, day) = (INSTRUMENTS[0].token.to_string(), window("2026-11-19", "2026-11-20"));
+    let bare = bars(&reader, &name, "1m", day, &options).await;
+    // the broker's candles are our own bars, but for one price; one was asked for before it was over
+    let row = |named: &NamedBar| {
+        let (bar, begin) = (&named.bar, named.bar.start.as_seconds());
+        let high = bar.high + if bar.start == at("2026-11-19 10:30") { 1.0 } else { 0.0 };
+        let written = begin + if bar.start.ist().hour() == 15 { 30 } else { 3_600 };
+        let (open, low, close, volume) = (bar.open, bar.low, bar.close, bar.volume);
+        format!("({name}, 'minute', {begin}, {open}, {high}, {low}, {close}, {volume}, {written}000)")
+    };
+    let rows: Vec<String> = bare.iter().filter(|bar| bar.bar.start.ist().hour() >= 10).map(row).collect();
+    let columns = "instrument_token, interval, timestamp, open, high, low, close, volume, processed_at";
+    let insert =
+        format!("INSERT INTO candles ({columns}) SETTINGS async_insert = 0 VALUES {}", rows.join(", "));
+    run(&store, &insert).await;
+    let filled = bars(&reader, &name, "1m", day, &options).await;
+    let starts = |bars: &[NamedBar]| -> Vec<Timestamp> { bars.iter().map(|bar| bar.bar.start).collect() };
+    assert_eq!(starts(&filled), starts(&bare), "candles of the same minutes add none");
+    let hour = |bar: &NamedBar| bar.bar.start.ist().hour();
+    for (before, after) in bare.iter().zip(&filled) {
+        let covered = (10..15).contains(&hour(before));
+        let expected = if before.bar.complete || !covered { Source::Ticks } else { Source::Candles };
+        assert_eq!(after.bar.source, expected, "{}", before.bar.start);
+        assert!(after.bar.complete || !covered, "{}", before.bar.start);
+    }
+    assert!(filled.iter().any(|bar| bar.bar.source == Source::Candles));
+    let found = reader
+        .reconcile_bars(&name, "1m".parse().unwrap(), &day, &options, Tolerance::default())
+        .await
+        .unwrap();
+    let told: Vec<String> = found
+        .found
+        .differences
+        .iter()
+        .map(|difference| format!("{:?} {} {:?}", difference.field, difference.difference, difference.reason))
+        .filter(|text| text.starts_with("High"))
+        .collect();
+    assert_eq!(
+        (found.days_with_candles, told.as_slice()),
+        (1, ["High -1 Unexplained".to_owned()].as_slice())
+    );
+    let only = BarOptions { sources: BarSources::Candles, ..options };
+    let candles = bars(&reader, &name, "1m", day, &only).await;
+    assert!(candles.iter().all(|bar| bar.bar.source == Source::Candles && bar.bar.complete));
+    // ... and of seconds there are none
+    assert_eq!(bars(&reader, &name, "1s", day, &only).await, []);
+}
+
+#[tokio::test]
+async fn bars_of_ticks_are_the_ticks() {
+    let store = store("read_bars_stream").await;
+    record_market(&store).await;
+    let reader = reader(&store);
+    let options = BarOptions::at(at("2026-11-24 10:00"));
+    let name = INSTRUMENTS[1].token.to_string();
+    let day = window("2026-11-20", "2026-11-21");
+    let made = reader.stream_bars(&name, StreamRule::Ticks(7), &day, &options).await.unwrap();
+    let (rows, _) = brute_force::read(&store, INSTRUMENTS[1].token).await;
+    let hours = Hours::of(INSTRUMENTS[1].hours);
+    let ticks = brute_force::ticks_of(&rows, &hours, at("2026-11-20").as_millis());
+    let mut number = 0;
+    for phase in ticks.chunk_by(|a, b| hours.phase(a.0) == hours.phase(b.0)) {
+        for chunk in phase.chunks(7) {
+            let bar = made[number].bar;
+            assert_eq!((bar.start.as_millis(), bar.end.as_millis()), (chunk[0].0, chunk[chunk.len() - 1].0));
+            assert_eq!((bar.open, bar.close), (chunk[0].1, chunk[chunk.len() - 1].1), "{}", bar.start);
+            assert_eq!(bar.high, chunk.iter().map(|tick| tick.1).fold(f64::MIN, f64::max));
+            number += 1;
+        }
+    }
+    assert_eq!((made.len(), number > 200), (number, true));
+    // a window in the middle has the same bars
+    let part = window("2026-11-20 10:00", "2026-11-20 11:00");
+    let inside = reader.stream_bars(&name, StreamRule::Ticks(7), &part, &options).await.unwrap();
+    let wanted: Vec<_> =
+        made.iter().filter(|bar| part.from <= bar.bar.start && bar.bar.start < part.to).cloned().collect();
+    assert_eq!(inside, wanted);
+    let volume = reader.stream_bars(&name, StreamRule::Volume(500), &day, &options).await.unwrap();
+    assert!(volume.len() > 5 && volume.len() < made.len());
+}
+
+#[tokio::test]
+async fn contracts_are_not_mixed_and_roll_at_expiry() {
+    let store = store("read_bars_contracts").await;
+    // one token, two contracts: it was used again after the expiry of the first
+    run(
+        &store,
+        "INSERT INTO instruments (instrument_token, symbol, tradingsymbol, underlying, exchange, segment, instrument_type, \
+         expiry, lot_size, valid_from, valid_to) SETTINGS async_insert = 0 VALUES \
+         (1026, 'NIFTY26OCTFUT', 'NIFTY26OCTFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2026-10-27', 65, '2026-08-01', '2026-10-27'), \
+         (1026, 'NIFTY27JANFUT', 'NIFTY27JANFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2027-01-28', 65, '2026-10-28', '2027-01-28'), \
+         (1282, 'NIFTY26NOVFUT', 'NIFTY26NOVFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2026-11-24', 65, '2026-08-01', '2026-11-24')",
+    )
+    .await;
+    let candle = |token: u32, time: &str, price: f64| {
+        format!(
+            "({token}, 'minute', '{time}', {price}, {price}, {price}, {price}, 10, '2026-12-01 00:00:00')"
+        )
+    };
+    run(
+        &store,
+        &format!(
+            "INSERT INTO candles (instrument_token, interval, timestamp, open, high, low, close, volume, processed_at) \
+             SETTINGS async_insert = 0 VALUES {}",
+            [
+                candle(1_026, "2026-10-27 15:00:00", 1.0),
+                candle(1_282, "2026-10-27 15:00:00", 2.0),
+                candle(1_282, "2026-10-28 09:15:00", 3.0),
+                candle(1_026, "2026-10-28 09:15:00", 4.0),
+            ]
+            .join(", ")
+        ),
+    )
+    .await;
+    let reader = reader(&store);
+    let options = BarOptions::at(at("2026-12-02 10:00"));
+    let days = window("2026-10-27", "2026-10-29");
+    let shown = |bars: Vec<NamedBar>| -> Vec<String> {
+        bars.into_iter()
+            .map(|bar| format!("{} {} {}", bar.bar.start.ist().date_text(), bar.tradingsymbol, bar.bar.close))
+            .collect()
+    };
+    let october = shown(bars(&reader, "NIFTY26OCTFUT", "1d", days, &options).await);
+    assert_eq!(october, ["2026-10-27 NIFTY26OCTFUT 1"]);
+    let by_token = shown(bars(&reader, "1026", "1d", days, &options).await);
+    assert_eq!(by_token, ["2026-10-27 NIFTY26OCTFUT 1", "2026-10-28 NIFTY27JANFUT 4"]);
+    let rolling = BarOptions { continuous: true, ..options.clone() };
+    for name in ["NIFTY", "NFO:NIFTY", "NIFTY26NOVFUT", "nifty"] {
+        let found = shown(bars(&reader, name, "1d", days, &rolling).await);
+        assert_eq!(found, ["2026-10-27 NIFTY26OCTFUT 1", "2026-10-28 NIFTY26NOVFUT 3"], "{name}");
+    }
+    // a week across the roll is one bar, named after the contract of its last day
+    let week = shown(bars(&reader, "NIFTY", "1w", window("2026-10-26", "2026-10-27"), &rolling).await);
+    assert_eq!(week, ["2026-10-26 NIFTY26NOVFUT 3"]);
+    let error = reader.bars("GOLD", Interval::Day, &days, &rolling).await.unwrap_err();
+    assert!(matches!(error, ReadError::NoFutures { .. } | ReadError::UnknownInstrument { .. }), "{error}");
+    let year = window("2000-01-01", "2026-11-01");
+    let error = reader.bars("1026", Interval::Seconds(1), &year, &options).await.unwrap_err();
+    assert!(matches!(error, ReadError::TooManyBars { .. }), "{error}");
+}
