@@ -62,6 +62,15 @@ WHERE (packet_type IN ('ltp', 'quote', 'full', 'index_quote', 'index_full')
 -- end of latest prices
 ;
 
+-- How many ticks of which quality and session there are, and when the first and the last came: a few rows per part instead of all
+-- ticks. What was stored before stays as it is and is read in full.
+ALTER TABLE tick_data
+    ADD PROJECTION IF NOT EXISTS quality_rows
+    (
+        SELECT date, hour, data_quality, session_type, count(), min(timestamp), max(timestamp)
+        GROUP BY date, hour, data_quality, session_type
+    );
+
 -- what was stored before, day by day
 INSERT INTO latest_prices
 SELECT
