@@ -145,11 +145,21 @@ impl Export {
     pub async fn run(
         &self,
         stop: &Stop,
-        mut tell: impl FnMut(&ExportProgress),
+        tell: impl FnMut(&ExportProgress),
     ) -> Result<ExportReport, ArchiveError> {
         let mut folder = self.open()?;
+        self.run_in(&mut folder, stop, tell).await
+    }
+
+    /// [`Export::run`] in a folder that is held already.
+    pub(crate) async fn run_in(
+        &self,
+        folder: &mut Folder,
+        stop: &Stop,
+        mut tell: impl FnMut(&ExportProgress),
+    ) -> Result<ExportReport, ArchiveError> {
         let mut report = ExportReport { until: self.cut.map(|at| at.to_string()), ..ExportReport::default() };
-        let done = self.days_into(&mut folder, stop, &mut report, &mut tell).await;
+        let done = self.days_into(folder, stop, &mut report, &mut tell).await;
         // also after an error: what was written is known then
         folder.write()?;
         done.map(|()| report)

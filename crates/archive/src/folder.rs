@@ -53,6 +53,14 @@ impl Folder {
         })
     }
 
+    /// Opens one that is an export already; `None` where there is none.
+    pub(crate) fn reopen(root: &Path, now: Timestamp) -> Result<Option<Self>, ArchiveError> {
+        match Manifest::read(root)? {
+            Some(manifest) => Self::open(root, manifest.source, now).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Writes the manifest, so that what is found beside it later is known to be ours.
     pub(crate) fn begin(&mut self) -> Result<(), ArchiveError> {
         self.dirty = true;

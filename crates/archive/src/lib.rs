@@ -13,6 +13,7 @@ mod manifest;
 mod names;
 mod readback;
 mod restore;
+mod retention;
 mod statements;
 mod stop;
 mod tables;
@@ -29,6 +30,9 @@ pub use manifest::{FileEntry, Kind, MANIFEST_FILE, MANIFEST_VERSION, Manifest, S
 pub use restore::{
     Chain, abandon_restore, check_target, find as find_backup, in_database, restore as restore_backup,
     verify as verify_backup,
+};
+pub use retention::{
+    Action, Outcome, QUIET, Retained, Retention, RetentionReport, RetentionRules, Stretch, retained,
 };
 pub use stop::Stop;
 pub use tables::{FileFormat, TABLES, Table};
