@@ -10,6 +10,7 @@ mod chain;
 mod error;
 mod format;
 mod instrument;
+mod named;
 mod reader;
 mod select;
 mod statement;
@@ -18,7 +19,7 @@ pub mod ticks;
 mod window;
 
 pub use answer::{Answer, ComputedRows};
-pub use bars::{BarOptions, BarSources, MOST_BARS, NamedBar, Reconciliation};
+pub use bars::{BarOptions, BarSources, MOST_BARS, NamedBar, Reconciliation, difference_rows};
 pub use chain::{
     Basis, ChainOptions, Expiry, ExpiryError, Forward, ForwardSource, Leg, NoVolatilityBecause, OptionChain, Reference, Stale,
     Strike, Totals,
@@ -26,6 +27,7 @@ pub use chain::{
 pub use error::ReadError;
 pub use format::Format;
 pub use instrument::Listed;
+pub use named::{NAMED, NamedError, NamedQuery, ParameterSpec, Question, Session, Span, Takes};
 pub use reader::{Reader, ReaderOptions};
 pub use select::{MOST_NAMES, Meant, Selection};
 pub use statement::{Parameter, Statement};

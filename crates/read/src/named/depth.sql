@@ -1,0 +1,44 @@
+-- The order book as the day's last packet with one has it, five levels.
+WITH chosen AS
+    (
+        -- what the names and tokens asked for were on the day; every instrument where none is asked for
+        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
+        FROM latest_prices
+        WHERE latest_prices.date = {date:Date}
+            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
+                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
+        GROUP BY instrument_token
+    ),
+    books AS
+    (
+        -- latest_prices knows when that packet came, so one granule of tick_data is read for it
+        SELECT instrument_token, argMax(timestamp, place) AS timestamp
+        FROM latest_prices
+        WHERE date = {date:Date} AND packet_type NOT IN ('ltp', 'quote', 'index_quote', 'index_full')
+            AND instrument_token IN (SELECT instrument_token FROM chosen)
+        GROUP BY instrument_token
+    )
+SELECT
+    symbol, exchange, timestamp, level,
+    bid_orders, bid_quantity, bid_price, ask_price, ask_quantity, ask_orders,
+    -- not bid - ask, which is minus the spread
+    if(bid_1_price > 0 AND ask_1_price > 0, ask_1_price - bid_1_price, NULL) AS spread
+FROM
+(
+    SELECT *
+    FROM tick_data
+    WHERE date = {date:Date} AND (instrument_token, timestamp) IN (SELECT instrument_token, timestamp FROM books)
+    ORDER BY instrument_token, exchange_timestamp DESC, session DESC, sequence DESC, packet_index DESC
+    LIMIT 1 BY instrument_token
+)
+ARRAY JOIN
+    [1, 2, 3, 4, 5] AS level,
+    [bid_1_orders, bid_2_orders, bid_3_orders, bid_4_orders, bid_5_orders] AS bid_orders,
+    [bid_1_quantity, bid_2_quantity, bid_3_quantity, bid_4_quantity, bid_5_quantity] AS bid_quantity,
+    [bid_1_price, bid_2_price, bid_3_price, bid_4_price, bid_5_price] AS bid_price,
+    [ask_1_price, ask_2_price, ask_3_price, ask_4_price, ask_5_price] AS ask_price,
+    [ask_1_quantity, ask_2_quantity, ask_3_quantity, ask_4_quantity, ask_5_quantity] AS ask_quantity,
+    [ask_1_orders, ask_2_orders, ask_3_orders, ask_4_orders, ask_5_orders] AS ask_orders
+WHERE bid_price > 0 OR ask_price > 0
+ORDER BY symbol, exchange, level

@@ -1,0 +1,40 @@
+-- One-minute bars, the newest so many of the window. Open, high, low and close come from the minute's prices: open_price, high_price,
+-- low_price and close_price of a tick are the day's (and the previous day's), its volume is a running total.
+WITH chosen AS
+    (
+        -- what the names and tokens asked for were on the day; every instrument where none is asked for
+        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
+        FROM latest_prices
+        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
+                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
+        GROUP BY instrument_token
+    ),
+    newest AS
+    (
+        -- a minute has a row in each part that is not merged yet, and rarely in more than a dozen
+        SELECT DISTINCT instrument_token, minute
+        FROM
+        (
+            SELECT instrument_token, minute
+            FROM tick_data_1min_state
+            WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+                AND minute >= toStartOfMinute({from:DateTime64(3, 'Asia/Kolkata')}) AND minute < {to:DateTime64(3, 'Asia/Kolkata')}
+                AND ticks > 0
+                AND (({exchange:String} = '') OR instrument_token IN (SELECT instrument_token FROM chosen))
+            ORDER BY minute DESC, instrument_token
+            LIMIT {limit:UInt64} * 32
+        )
+        ORDER BY minute DESC, instrument_token
+        LIMIT {limit:UInt64}
+    )
+SELECT
+    chosen.symbol AS symbol, chosen.exchange AS exchange, timestamp AS minute,
+    open, high, low, last_price AS close, volume, open_interest, tick_count, complete
+FROM tick_data_1min AS bars
+INNER JOIN chosen USING (instrument_token)
+WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+    AND instrument_token IN (SELECT instrument_token FROM newest)
+    AND (instrument_token, timestamp) IN (SELECT instrument_token, minute FROM newest)
+ORDER BY minute, symbol, exchange

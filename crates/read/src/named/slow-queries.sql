@@ -1,0 +1,15 @@
+-- The slowest statements of a window, as far as the server's log goes back.
+SELECT
+    event_time,
+    query_duration_ms,
+    read_rows,
+    formatReadableSize(read_bytes) AS read_size,
+    formatReadableSize(memory_usage) AS memory,
+    user,
+    substring(replaceRegexpAll(query, '\\s+', ' '), 1, 200) AS query
+FROM system.query_log
+WHERE type = 'QueryFinish'
+    AND event_date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+    AND event_time >= {from:DateTime64(3, 'Asia/Kolkata')} AND event_time < {to:DateTime64(3, 'Asia/Kolkata')}
+ORDER BY query_duration_ms DESC
+LIMIT {limit:UInt64}

@@ -1,0 +1,50 @@
+-- The volume-weighted average price of a window: each tick's price, weighted by how far the day's running total went with it.
+-- day_vwap is the exchange's own of the whole day so far.
+WITH chosen AS
+    (
+        -- what the names and tokens asked for were on the day; every instrument where none is asked for
+        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
+        FROM latest_prices
+        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
+                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
+        GROUP BY instrument_token
+    )
+SELECT
+    any(tick_symbol) AS symbol,
+    any(tick_exchange) AS exchange,
+    sum(last_price * traded) / nullIf(sum(traded), 0) AS vwap,
+    sum(traded) AS traded_volume,
+    sum(last_price * traded) AS turnover,
+    argMax(day_average, place) AS day_vwap,
+    argMin(last_price, place) AS first_price,
+    argMax(last_price, place) AS last_price_seen,
+    count() AS tick_count
+FROM
+(
+    SELECT
+        instrument_token, tick_symbol, tick_exchange, timestamp, last_price, day_average, place,
+        -- an earlier total that comes late adds nothing; the day's first tick adds its volume only where it is the first trade
+        if(row_number() OVER so_far = 1, if(volume = last_traded_quantity, volume, 0),
+            toUInt64(greatest(volume, max(volume) OVER earlier) - max(volume) OVER earlier)) AS traded
+    FROM
+    (
+        SELECT
+            instrument_token, date, symbol AS tick_symbol, exchange AS tick_exchange, timestamp, last_price,
+            average_traded_price AS day_average, volume, last_traded_quantity,
+            (timestamp, session, sequence, packet_index) AS place
+        FROM tick_data
+        WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+            AND timestamp < {to:DateTime64(3, 'Asia/Kolkata')}
+            AND instrument_token IN (SELECT instrument_token FROM chosen)
+            AND volume > 0 AND NOT snapshot
+            AND NOT (packet_type LIKE 'candle%' OR packet_type LIKE '%minute' OR packet_type IN ('day', 'week', 'month', 'hour', 'import'))
+    )
+    WINDOW
+        so_far AS (PARTITION BY instrument_token, date ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+        earlier AS (PARTITION BY instrument_token, date ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+WHERE timestamp >= {from:DateTime64(3, 'Asia/Kolkata')}
+GROUP BY instrument_token
+ORDER BY symbol, exchange
