@@ -5,6 +5,7 @@
 //! answer in memory besides the frame that is made of it.
 
 mod arrow;
+mod computed;
 mod follow;
 
 use crate::errors::{CONFIG_ERROR, READ_ERROR, raise, whole};
@@ -143,6 +144,10 @@ impl Reader {
         let day: Date = day.parse().map_err(|error: jiff::Error| failed(py, &error))?;
         let statement = Instruments { exchange, instrument_type, underlying, names }.statement(day);
         self.run(py, async move |tables| present(&tables, Answer::Query(statement)).await)
+    }
+
+    fn chain(&self, py: Python<'_>, underlying: &str, expiry: &str, at: i64) -> PyResult<ArrowStream> {
+        computed::chain(py, self, underlying, expiry, at)
     }
 
     fn stream(

@@ -5,6 +5,7 @@ What is public stands here and in `tickhouse.errors`. `tickhouse._core` is the p
 
 from tickhouse._core import Pipeline, __version__, parse_binary
 from tickhouse._kite import patch
+from tickhouse._read import Client, Stream, bars, chain, depth, gaps, instruments, stream, ticks
 from tickhouse.errors import (
     Closed,
     ConfigError,
@@ -13,6 +14,7 @@ from tickhouse.errors import (
     FrameError,
     Full,
     JournalError,
+    ReadError,
     TickError,
     TickhouseError,
 )
@@ -21,6 +23,7 @@ ClickHousePipeline = Pipeline
 
 __all__ = [
     "ClickHousePipeline",
+    "Client",
     "Closed",
     "ConfigError",
     "Fault",
@@ -29,9 +32,18 @@ __all__ = [
     "Full",
     "JournalError",
     "Pipeline",
+    "ReadError",
+    "Stream",
     "TickError",
     "TickhouseError",
     "__version__",
+    "bars",
+    "chain",
+    "depth",
+    "gaps",
+    "instruments",
     "parse_binary",
     "patch",
+    "stream",
+    "ticks",
 ]

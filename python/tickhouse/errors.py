@@ -20,6 +20,10 @@ class JournalError(TickhouseError):
     """The journal can't be opened (another process writes it), or took nothing more before the end."""
 
 
+class ReadError(TickhouseError):
+    """What was asked could not be read: ClickHouse or Redis is away, refuses, or does not know a name. The text says what to do."""
+
+
 class Closed(TickhouseError):
     """The pipeline was closed, or this process is a fork of the one that opened it."""
 

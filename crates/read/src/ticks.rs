@@ -150,7 +150,7 @@ pub fn depth(selection: &Selection, window: &Window, levels: u8) -> Statement {
     let sql = format!(
         "SELECT {} FROM tick_data WHERE {} AND {WITHIN} AND {IS_TICK} AND (bid_1_price > 0 OR ask_1_price > 0) \
          ORDER BY timestamp, instrument_token, session, sequence, packet_index",
-        columns.join(", "),
+        spelled(&columns),
         selection.condition(),
     );
     within(selection.bind(Statement::new(sql)), window)
@@ -245,11 +245,17 @@ fn columns(names: &[String]) -> Result<Vec<String>, ReadError> {
     }
 }
 
-/// The columns as a list of a `SELECT`.
+/// The columns as a list of a `SELECT`. Counts get a sign: in a frame the difference of two unsigned columns wraps around.
 fn spelled(columns: &[String]) -> String {
+    const COUNTS: &[&str] = &["volume", "open_interest", "oi_day_high", "oi_day_low"];
     let spelling = |column: &String| {
-        let found = SPELLED.iter().find(|(name, _)| name == column);
-        found.map_or_else(|| column.clone(), |(_, spelling)| (*spelling).to_owned())
+        if let Some((_, spelling)) = SPELLED.iter().find(|(name, _)| name == column) {
+            return (*spelling).to_owned();
+        }
+        if COUNTS.contains(&column.as_str()) || column.ends_with("_quantity") {
+            return format!("toInt64({column}) AS {column}");
+        }
+        if column.ends_with("_orders") { format!("toInt32({column}) AS {column}") } else { column.clone() }
     };
     columns.iter().map(spelling).collect::<Vec<_>>().join(", ")
 }

@@ -74,11 +74,12 @@ impl ArrowStream {
     fn read<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
         let wanted = usize::try_from(size).unwrap_or(usize::MAX);
         // the lock is held only while the interpreter's is not
-        while py
-            .detach(|| runtime().block_on(timeout(SLICE, self.locked().fill(wanted))))
-            .map_or(Ok(true), |done| done.map(|()| false))
-            .map_err(|error| failed(py, &error))?
-        {
+        let fill = || {
+            let mut pieces = self.locked();
+            let slice = async { timeout(SLICE, pieces.fill(wanted)).await };
+            runtime().block_on(slice).map_or(Ok(false), |filled| filled.map(|()| true))
+        };
+        while !py.detach(fill).map_err(|error| failed(py, &error))? {
             py.check_signals()?;
         }
         let mut pieces = self.locked();

@@ -1,0 +1,256 @@
+"""Reading what was recorded: ticks, bars, books, chains, gaps, instruments as frames, and ticks as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from tickhouse import _core, _frame, _time
+
+Names = "str | int | Iterable[str | int] | None"
+
+
+def _names(symbols: Any) -> list[str] | None:
+    if symbols is None:
+        return None
+    names = [symbols] if isinstance(symbols, (str, int)) else list(symbols)
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, (str, int)) and not hasattr(name, "__index__"):
+            raise TypeError(f"symbols has {name!r}: give symbols ('NIFTY', 'NSE:INFY', 'NIFTY26NOV24000CE') or tokens")
+    return [name if isinstance(name, str) else str(int(name)) for name in names]
+
+
+class Client:
+    """A connection that can only ask. One for all threads; a process that is forked needs its own.
+
+    Without arguments it finds what `tickhouse.toml` and `TICKHOUSE_*` name, or what runs on this machine: the same as every command of
+    the program. `url` is a ClickHouse over HTTP, `redis_url` the Redis of `stream()`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        database: str | None = None,
+        user: str | None = None,
+        password_file: str | None = None,
+        redis_url: str | None = None,
+        data_dir: str | None = None,
+        config: str | None = None,
+        clock: str | None = None,
+        frame: str | None = None,
+    ) -> None:
+        if frame is not None:
+            _frame.choose(frame)
+        self._frame = frame
+        self._reader = _core.Reader(
+            config=config,
+            data_dir=data_dir,
+            url=url,
+            user=user,
+            password_file=password_file,
+            database=database,
+            redis_url=redis_url,
+            clock=clock,
+        )
+
+    def _make(self, ask: Any, frame: str | None) -> Any:
+        # before anything is asked: a library that is missing is not worth a query
+        chosen = _frame.choose(frame if frame is not None else self._frame)
+        return _frame.make(ask(), chosen)
+
+    def ticks(
+        self,
+        symbols: Any = None,
+        from_: Any = None,
+        to: Any = None,
+        *,
+        date: Any = None,
+        columns: Iterable[str] | str | None = None,
+        order: str = "time",
+        frame: str | None = None,
+    ) -> Any:
+        """Ticks, a row per packet.
+
+        symbols: a symbol, a token, or several; a name means what it meant on each day. `None`: every instrument.
+        from_, to: from the first instant to the first one after it; `date`: one day. Today by default.
+        columns: names of columns of `tick_data`, or "*". By default prices, volume, the best bid and offer.
+        order: "time" of receipt, or "instrument" (then time), which costs the server less.
+        frame: "polars", "pandas" or "pyarrow"; by default the first of them that is installed.
+        """
+        if order not in ("time", "instrument"):
+            raise ValueError(f"order is {order!r}: 'time' or 'instrument'")
+        window = _time.window(self._reader, from_, to, date)
+        chosen = [columns] if isinstance(columns, str) else list(columns or [])
+        return self._make(lambda: self._reader.ticks(_names(symbols), window, chosen, order), frame)
+
+    def depth(
+        self,
+        symbols: Any,
+        from_: Any = None,
+        to: Any = None,
+        *,
+        date: Any = None,
+        levels: int = 5,
+        frame: str | None = None,
+    ) -> Any:
+        """Books: ticks that have one, with 1 to 5 levels of each side, best first; a level without orders is 0."""
+        if not 1 <= levels <= 5:
+            raise ValueError(f"levels is {levels}: Kite sends 1 to 5")
+        window = _time.window(self._reader, from_, to, date)
+        return self._make(lambda: self._reader.depth(_names(symbols), window, levels), frame)
+
+    def bars(
+        self,
+        symbol: str | int,
+        interval: str = "1m",
+        from_: Any = None,
+        to: Any = None,
+        *,
+        date: Any = None,
+        sources: str = "both",
+        continuous: bool = False,
+        frame: str | None = None,
+    ) -> Any:
+        """Bars that begin in the window: 1s to 1mo, aligned to the session, of ticks and of candles where ticks are missing.
+
+        `complete`, `gap_seconds` and `source` say how far a bar can be trusted (docs/bars.md).
+        sources: "both", "ticks" or "candles". continuous: futures one after the other, by expiry.
+        """
+        window = _time.window(self._reader, from_, to, date)
+        return self._make(lambda: self._reader.bars(str(symbol), interval, window, sources, continuous), frame)
+
+    def chain(self, underlying: str, expiry: Any = "current", at: Any = "now", *, frame: str | None = None) -> Any:
+        """The options of one expiry as they stood at an instant, a row per contract, with implied volatility and Greeks.
+
+        expiry: "current", "next", 3 (the third from now), or its day.
+        """
+        instant = _time.instant(self._reader, "at", at)
+        wanted = str(expiry)
+        return self._make(lambda: self._reader.chain(underlying, wanted, instant), frame)
+
+    def gaps(
+        self, symbols: Any = None, from_: Any = None, to: Any = None, *, date: Any = None, frame: str | None = None
+    ) -> Any:
+        """Windows of the feed in which ticks may have been missed. With symbols, theirs and those of whole sockets."""
+        window = _time.window(self._reader, from_, to, date)
+        return self._make(lambda: self._reader.gaps(_names(symbols), window), frame)
+
+    def instruments(
+        self,
+        symbols: Any = None,
+        *,
+        day: Any = "today",
+        exchange: str = "",
+        instrument_type: str = "",
+        underlying: str = "",
+        frame: str | None = None,
+    ) -> Any:
+        """What instruments were on a day: all, or those of some names, an exchange, a type (EQ, FUT, CE, PE, INDEX), an underlying."""
+        on = _time.day(self._reader, "day", day).isoformat()
+        names = _names(symbols) or []
+        return self._make(lambda: self._reader.instruments(on, names, exchange, instrument_type, underlying), frame)
+
+    def stream(self, symbols: Any = None, from_: Any = None, *, queue_ticks: int = 20_000) -> "Stream":
+        """Ticks as dictionaries: what is recorded from `from_` on, then what comes, with no hole and nothing twice in between.
+
+        Without `from_` only what comes. An iterator that waits, and an asynchronous one; Ctrl-C ends it. Up to `queue_ticks` ticks
+        wait for a slow reader, no more: what Redis has dropped by then comes from ClickHouse.
+        """
+        if queue_ticks < 1:
+            raise ValueError(f"queue_ticks is {queue_ticks}: at least 1")
+        since = None if from_ is None else _time.instant(self._reader, "from_", from_)
+        return Stream(self._reader.stream(_names(symbols), since, queue_ticks))
+
+
+class Stream:
+    """Ticks, history first. See `Client.stream`."""
+
+    def __init__(self, ticks: _core.TickStream) -> None:
+        self._ticks = ticks
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        return next(self._ticks)
+
+    def take(self, limit: int = 1_000, timeout: float | None = None) -> list[dict[str, Any]]:
+        """The ticks that are there, at most `limit`; waits up to `timeout` seconds for the first one. Empty: none came in time."""
+        return self._ticks.take(limit, timeout)
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        while self.status is not None:
+            # a short wait, so that a task that is cancelled does not leave a thread waiting for ever
+            try:
+                ticks = await asyncio.to_thread(self._ticks.take, 1_000, 0.5)
+            except _closed():
+                return
+            for tick in ticks:
+                yield tick
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """How far it is: `phase` ("history" or "live"), ticks from each side, streams that are waited for, an error that is tried again.
+        `None` once it is closed."""
+        return self._ticks.status()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._ticks.close()
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _closed() -> type[Exception]:
+    from tickhouse.errors import Closed
+
+    return Closed
+
+
+_default: Client | None = None
+
+
+def client() -> Client:
+    """The client behind the functions of this module: of the configuration as it was at the first call."""
+    global _default
+    if _default is None:
+        _default = Client()
+    return _default
+
+
+def ticks(*arguments: Any, **keywords: Any) -> Any:
+    return client().ticks(*arguments, **keywords)
+
+
+def depth(*arguments: Any, **keywords: Any) -> Any:
+    return client().depth(*arguments, **keywords)
+
+
+def bars(*arguments: Any, **keywords: Any) -> Any:
+    return client().bars(*arguments, **keywords)
+
+
+def chain(*arguments: Any, **keywords: Any) -> Any:
+    return client().chain(*arguments, **keywords)
+
+
+def gaps(*arguments: Any, **keywords: Any) -> Any:
+    return client().gaps(*arguments, **keywords)
+
+
+def instruments(*arguments: Any, **keywords: Any) -> Any:
+    return client().instruments(*arguments, **keywords)
+
+
+def stream(*arguments: Any, **keywords: Any) -> Stream:
+    return client().stream(*arguments, **keywords)
+
+
+for _function in (ticks, depth, bars, chain, gaps, instruments, stream):
+    _function.__doc__ = getattr(Client, _function.__name__).__doc__
