@@ -1,8 +1,9 @@
 //! What can be typed.
 
 use crate::commands::{
-    backfill, backup, calendar, chain, clickhouse, completions, decode, demo, doctor, import, instruments,
-    load, login, migrate, publish, record, redis, restore, serve, sim, sql, status, supervise, universe, up,
+    backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export, import,
+    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, sim, sql, status,
+    supervise, universe, up,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -80,10 +81,18 @@ pub(crate) enum Command {
     Migrate(migrate::Migrate),
     /// What runs here, how fast and how far behind
     Status(status::Status),
+    /// The questions of every day, by name: latest, ohlc, depth, gainers, …
+    Query(query::Query),
     /// Ask ClickHouse, or insert from standard input
     Sql(sql::Sql),
+    /// Open, high, low, close and volume, with what is missing; held against the broker's candles
+    Bars(bars::Bars),
     /// The options of one expiry as they stood at an instant: prices, volatilities, Greeks, PCR, max pain
     Chain(chain::ChainCommand),
+    /// Tables into files: Parquet, CSV or Arrow, by day
+    Export(export::ExportCommand),
+    /// What is old goes, into files first: plan, apply
+    Retention(retention::RetentionCommand),
     /// A copy of the database, also while ticks flow; list, verify
     Backup(backup::Backup),
     /// A backup back into an empty database, every row compared

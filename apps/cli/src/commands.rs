@@ -2,6 +2,7 @@
 
 pub(crate) mod backfill;
 pub(crate) mod backup;
+pub(crate) mod bars;
 pub(crate) mod calendar;
 pub(crate) mod chain;
 pub(crate) mod clickhouse;
@@ -9,15 +10,18 @@ pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod instruments;
 pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod migrate;
 pub(crate) mod publish;
+pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod redis;
 pub(crate) mod restore;
+pub(crate) mod retention;
 pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod sql;
@@ -45,9 +49,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Publish(command) => publish::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
+        Command::Export(command) => export::run(common, &command),
+        Command::Retention(command) => retention::run(common, &command),
         Command::Backup(command) => backup::run(common, &command),
         Command::Restore(command) => restore::run(common, &command),
+        Command::Query(command) => query::run(common, &command),
         Command::Sql(command) => sql::run(common, command),
+        Command::Bars(command) => bars::run(common, &command),
         Command::Chain(command) => chain::run(common, &command),
         Command::Decode(command) => decode::run(&command),
         Command::Clickhouse(command) => clickhouse::run(common, command),

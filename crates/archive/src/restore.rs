@@ -303,7 +303,7 @@ async fn put_in_place(store: &Store, record: &BackupRecord, staging: &str) -> Re
     }
     let sql = format!("EXCHANGE TABLES {gate} AND {}", name(staging, SEALS));
     run(store, "put the seals in place", &sql).await?;
-    migrate(store, SchemaOptions { partitioning: partitioning(record), retention_days: None }, false).await?;
+    migrate(store, SchemaOptions { partitioning: partitioning(record) }, false).await?;
     views(store, record, &database).await
 }
 

@@ -12,6 +12,7 @@ mod fault;
 mod news;
 mod push;
 mod reader;
+mod retention;
 mod secret;
 mod selection;
 mod settings;
@@ -22,6 +23,7 @@ pub use fault::{ConfigError, Fault, Origin};
 pub use news::News;
 pub use push::Push;
 pub use reader::{ENVIRONMENT_PREFIX, Sources};
+pub use retention::{RETENTION_TABLES, Retention};
 pub use secret::Secret;
 pub use selection::{Chosen, Selection};
 pub use settings::{

@@ -36,6 +36,8 @@ pub struct Config {
     pub redis: Redis,
     /// The store.
     pub clickhouse: ClickHouse,
+    /// How long what is kept.
+    pub retention: crate::Retention,
     /// From streams to store.
     pub load: Load,
     /// Where instruments and sessions are known from.
@@ -168,8 +170,6 @@ pub struct ClickHouse {
     pub memory_bytes: u64,
     /// How `tick_data` is partitioned; fixed when the table is made.
     pub partition: Partition,
-    /// Rows older than this go; zero keeps all.
-    pub keep_for: Duration,
 }
 
 /// How `tick_data` is partitioned.
@@ -296,6 +296,7 @@ impl Config {
             journal: Journal::read(&mut reader),
             redis: Redis::read(&mut reader),
             clickhouse: ClickHouse::read(&mut reader),
+            retention: crate::Retention::read(&mut reader),
             load: Load::read(&mut reader),
             instruments: InstrumentFiles {
                 file: reader.path("instruments.file", ""),
@@ -425,7 +426,6 @@ impl ClickHouse {
             tcp_port: reader.port("clickhouse.tcp_port", 9_000),
             memory_bytes: reader.number("clickhouse.memory_mib", 2_048, 512..=16_777_216) * MIB,
             partition: reader.parsed("clickhouse.partition", "hour"),
-            keep_for: hours(reader.number("clickhouse.keep_days", 0, 0..=36_500) * 24),
         }
     }
 }

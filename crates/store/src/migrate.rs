@@ -1,6 +1,6 @@
 //! Making and upgrading the schema.
 //!
-//! What enters: the numbered files of `migrations/`, a choice of partitions and retention. What leaves: the tables, and a row
+//! What enters: the numbered files of `migrations/`, a choice of partitions. What leaves: the tables, and a row
 //! in `migrations` for each file applied. What never happens here: a change to a file that was applied somewhere (its
 //! checksum is compared), or a step back.
 //!
@@ -41,14 +41,8 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Stands in a statement that is run once for each date of `tick_data`.
 const EACH_DATE: &str = "{each_date}";
 
-/// The tables that a retention applies to, with the column it counts from.
-const RETAINED: &[(&str, &str)] = &[
-    ("tick_data", "date"),
-    ("tick_data_1min_state", "date"),
-    ("latest_prices", "date"),
-    ("indices_data", "date"),
-    ("news_data", "date"),
-];
+/// The tables that earlier versions gave a TTL. `tickhouse retention` removes what is old instead: a TTL asks nobody.
+const HAD_TTL: &[&str] = &["tick_data", "tick_data_1min_state", "indices_data", "news_data"];
 
 /// How the tick tables are cut into partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +69,6 @@ impl Partitioning {
 pub struct SchemaOptions {
     /// Applies when the tables are made; a later change is reported and ignored.
     pub partitioning: Partitioning,
-    /// Days after which ticks, bars, index values and news are dropped, in whole partitions. `None` keeps them. A later
-    /// change is applied.
-    pub retention_days: Option<u32>,
 }
 
 /// What a migration did, or with `dry_run` would do.
@@ -87,7 +78,7 @@ pub struct Report {
     pub applied: Vec<String>,
     /// Migrations that were there.
     pub present: u32,
-    /// Statements about retention.
+    /// TTLs of earlier versions that were taken off.
     pub retention: Vec<String>,
     /// What could not be followed.
     pub notes: Vec<String>,
@@ -157,7 +148,7 @@ pub async fn migrate(store: &Store, options: SchemaOptions, dry_run: bool) -> Re
         }
         report.applied.push(format!("{:04}_{}", migration.number, migration.name));
     }
-    retain(store, options.retention_days, dry_run, &mut report).await?;
+    take_ttl_off(store, dry_run, &mut report).await?;
     note_partitioning(store, options.partitioning, &mut report).await?;
     Ok(report)
 }
@@ -274,27 +265,15 @@ async fn definition(store: &Store, table: &str) -> Result<String, StoreError> {
     Ok(engine.map_err(|source| StoreError::query("read a table's definition", source))?.unwrap_or_default())
 }
 
-async fn retain(
-    store: &Store,
-    days: Option<u32>,
-    dry_run: bool,
-    report: &mut Report,
-) -> Result<(), StoreError> {
-    for (table, column) in RETAINED {
-        let engine = definition(store, table).await?;
-        let has = engine.contains(" TTL ");
-        let statement = match days {
-            None if has => format!("ALTER TABLE {table} REMOVE TTL"),
-            Some(days) if !engine.contains(&format!(" TTL {column} + toIntervalDay({days})")) => {
-                format!("ALTER TABLE {table} MODIFY TTL {column} + toIntervalDay({days})")
-            }
-            _ => continue,
-        };
+async fn take_ttl_off(store: &Store, dry_run: bool, report: &mut Report) -> Result<(), StoreError> {
+    for table in HAD_TTL {
+        if !definition(store, table).await?.contains(" TTL ") {
+            continue;
+        }
+        let statement = format!("ALTER TABLE {table} REMOVE TTL");
         if !dry_run {
-            // what is old goes with the next merges: rewriting every part now would take hours
-            let sql = format!("{statement} SETTINGS materialize_ttl_after_modify = 0");
-            let altered = store.client().query_raw(&sql).execute().await;
-            altered.map_err(|source| StoreError::query("change the retention", source))?;
+            let altered = store.client().query_raw(&statement).execute().await;
+            altered.map_err(|source| StoreError::query("take a TTL off", source))?;
         }
         report.retention.push(statement);
     }

@@ -65,13 +65,11 @@ pub(crate) fn store(config: &Config) -> anyhow::Result<Store> {
 
 /// Brings the schema of this configuration up to date.
 pub(crate) async fn migrate(config: &Config, store: &Store, dry_run: bool) -> anyhow::Result<Report> {
-    let days = config.clickhouse.keep_for.as_secs() / 86_400;
     let options = SchemaOptions {
         partitioning: match config.clickhouse.partition {
             tickhouse_config::Partition::Hour => Partitioning::Hour,
             tickhouse_config::Partition::Day => Partitioning::Day,
         },
-        retention_days: u32::try_from(days).ok().filter(|days| *days > 0),
     };
     migrate_schema(store, options, dry_run).await.context("the schema can't be brought up to date")
 }

@@ -73,7 +73,7 @@ async fn main() -> Result<(), AnyError> {
 async fn made(engine: &TestEngine, database: &str) -> Result<Store, AnyError> {
     let options = StoreOptions { database: database.to_owned(), ..StoreOptions::at(engine.url()) };
     let store = Store::new(options);
-    migrate(&store, SchemaOptions { partitioning: Partitioning::Hour, retention_days: None }, false).await?;
+    migrate(&store, SchemaOptions { partitioning: Partitioning::Hour }, false).await?;
     Ok(store)
 }
 

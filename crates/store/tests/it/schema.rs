@@ -45,17 +45,17 @@ async fn migrating_twice_changes_nothing_and_strange_databases_are_refused() {
 }
 
 #[tokio::test]
-async fn retention_follows_the_configuration_and_partitions_do_not() {
-    let store = empty_store("retention").await;
-    let mut options = SchemaOptions { partitioning: Partitioning::Day, retention_days: Some(30) };
-    assert_eq!(migrate(&store, options, false).await.unwrap().retention.len(), 5);
-    let engine = "SELECT engine_full FROM system.tables WHERE database = 'retention' AND name = 'tick_data'";
-    let text = ask(&store, engine).await;
-    assert!(text.contains("PARTITION BY date ORDER BY") && text.contains("toIntervalDay(30)"), "{text}");
-    assert_eq!(migrate(&store, options, false).await.unwrap().retention.len(), 0);
-    options = SchemaOptions::default();
-    let report = migrate(&store, options, false).await.unwrap();
-    assert_eq!((report.retention.len(), report.notes.len()), (5, 1), "{report:?}");
+async fn a_ttl_of_an_earlier_version_goes_and_partitions_stay() {
+    let store = empty_store("ttl").await;
+    migrate(&store, SchemaOptions { partitioning: Partitioning::Day }, false).await.unwrap();
+    let engine = "SELECT engine_full FROM system.tables WHERE database = 'ttl' AND name = 'tick_data'";
+    assert!(ask(&store, engine).await.contains("PARTITION BY date ORDER BY"));
+    run(&store, "ALTER TABLE tick_data MODIFY TTL date + toIntervalDay(30)").await;
+    assert!(ask(&store, engine).await.contains("TTL"));
+    let dry = migrate(&store, SchemaOptions::default(), true).await.unwrap();
+    assert_eq!((dry.retention.len(), dry.notes.len()), (1, 1), "{dry:?}");
+    assert!(ask(&store, engine).await.contains("TTL"));
+    assert_eq!(migrate(&store, SchemaOptions::default(), false).await.unwrap().retention, dry.retention);
     assert!(!ask(&store, engine).await.contains("TTL"));
 }
 
@@ -131,7 +131,7 @@ async fn a_batch_is_counted_from_the_projection() {
         [("projection_hour", Partitioning::Hour), ("projection_day", Partitioning::Day)]
     {
         let store = empty_store(database).await;
-        migrate(&store, SchemaOptions { partitioning, retention_days: None }, false).await.unwrap();
+        migrate(&store, SchemaOptions { partitioning }, false).await.unwrap();
         let begin = Timestamp::from_millis(1_763_610_000_000);
         let batches: Vec<Uuid> = (1..=4).map(Uuid::from_u128).collect();
         let mut partitions = Vec::new();
