@@ -18,9 +18,10 @@ pub(crate) fn release_build() -> anyhow::Result<PathBuf> {
     build("release", &["build", "--release", "--locked", "--package", "tickhouse"])
 }
 
-/// Builds the program as tests run it.
+/// Builds the program as tests run it: of the whole workspace, so that shared dependencies have the features that its tests
+/// were built with, and are not built again.
 pub(crate) fn debug_build() -> anyhow::Result<PathBuf> {
-    build("debug", &["build", "--locked", "--package", "tickhouse"])
+    build("debug", &["build", "--locked", "--workspace", "--bin", "tickhouse"])
 }
 
 fn build(profile: &str, arguments: &[&str]) -> anyhow::Result<PathBuf> {
@@ -49,28 +50,40 @@ pub(crate) fn services(program: &Path) -> anyhow::Result<()> {
 /// The interpreter of a virtual environment with the packages of `tests/python/requirements.txt`; none when there are no
 /// such tests.
 pub(crate) fn python() -> anyhow::Result<Option<PathBuf>> {
-    let requirements = run::root().join("tests/python/requirements.txt");
-    let Ok(wanted) = fs::read_to_string(&requirements) else { return Ok(None) };
-    let environment = run::target().join("python");
+    let Ok(wanted) = fs::read_to_string(run::root().join("tests/python/requirements.txt")) else {
+        return Ok(None);
+    };
+    environment("python", &wanted).map(Some)
+}
+
+/// The interpreter of the virtual environment `target/<name>`, in which these requirements are installed.
+pub(crate) fn environment(name: &str, wanted: &str) -> anyhow::Result<PathBuf> {
+    let environment = run::target().join(name);
     let interpreter = environment.join("bin/python");
     let installed = environment.join("installed.txt");
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(Some(interpreter));
+        return Ok(interpreter);
     }
-    eprintln!("xtask: installing Python packages for tests into {}", environment.display());
-    if !run::exists("python3", "--version") {
-        bail!("python3 is missing: `apt-get install python3 python3-venv` or `brew install python`");
-    }
-    let place = environment.to_string_lossy();
-    run::run(&mut run::command("python3", &["-m", "venv", "--clear", &place]))
-        .context("if the module venv is missing: `apt-get install python3-venv`")?;
+    eprintln!("xtask: installing Python packages into {}", environment.display());
+    new_environment(&environment)?;
+    let requirements = environment.join("requirements.txt");
+    fs::write(&requirements, wanted)?;
     let file = requirements.to_string_lossy();
     run::run(&mut run::command(
         &interpreter,
         &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &file],
     ))?;
     fs::write(&installed, wanted)?;
-    Ok(Some(interpreter))
+    Ok(interpreter)
+}
+
+/// A virtual environment with nothing in it, whatever was there.
+pub(crate) fn new_environment(place: &Path) -> anyhow::Result<()> {
+    if !run::exists("python3", "--version") {
+        bail!("python3 is missing: `apt-get install python3 python3-venv` or `brew install python`");
+    }
+    run::run(&mut run::command("python3", &["-m", "venv", "--clear", &place.to_string_lossy()]))
+        .context("if the module venv is missing: `apt-get install python3-venv`")
 }
 
 /// The folder of the tests for Node.js, with its packages installed; none when there are no such tests.

@@ -10,6 +10,7 @@ mod licences;
 mod metadata;
 mod run;
 mod test;
+mod wheel;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -44,6 +45,8 @@ enum Command {
     },
     /// Formatting, lints, licences, architecture and documentation only
     Lint,
+    /// Build the Python package as users get it, into target/wheels
+    Wheel,
     /// Install what is missing: redis-server, the ClickHouse engine, packages for tests in other languages
     Install,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test { full } => test::run(full),
         Command::Bench { filter } => bench::run(filter.as_deref()),
         Command::Lint => test::lint(),
+        Command::Wheel => wheel::release(),
         Command::Install => install::everything(),
     };
     match result {

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `lint`: what CI runs.
 
 use crate::metadata::Metadata;
-use crate::{arrows, install, licences, run};
+use crate::{arrows, install, licences, run, wheel};
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -78,6 +78,7 @@ pub(crate) fn run(full: bool) -> anyhow::Result<()> {
     steps.step("what tests need", |_| install::everything());
     steps.step("tests", |steps| rust(steps, full));
     steps.step("tests in Python", |steps| python(steps, full));
+    steps.step("tests of the Python package", |steps| package(steps, full));
     steps.step("tests in Node.js", node);
     if full {
         steps.step("fuzz targets", |_| fuzz());
@@ -120,17 +121,34 @@ fn python(steps: &mut Steps, full: bool) -> anyhow::Result<()> {
         eprintln!("there are none");
         return Ok(());
     };
-    let mut command = run::command(&interpreter, &["-m", "pytest", "-ra", "-q", "tests/python"]);
+    pytest(
+        steps,
+        full,
+        "pytest",
+        &mut run::command(&interpreter, &["-m", "pytest", "-ra", "-q", "tests/python"]),
+    )
+}
+
+/// The tests of the package, run from where nothing but the installed wheel can be imported as `tickhouse`.
+fn package(steps: &mut Steps, full: bool) -> anyhow::Result<()> {
+    let Some(interpreter) = wheel::ready()? else {
+        eprintln!("there are none");
+        return Ok(());
+    };
+    let mut command = run::command(&interpreter, &["-m", "pytest", "-ra", "-q"]);
+    pytest(steps, full, "pytest of the package", command.current_dir(run::root().join("python/tests")))
+}
+
+fn pytest(steps: &mut Steps, full: bool, name: &str, command: &mut Command) -> anyhow::Result<()> {
     command.env("TICKHOUSE_BIN", install::debug_build()?);
     if full {
         command.env(FULL, "1");
     }
-    let lines = shown(&mut command, |line| {
-        line.contains(" in ") && (line.contains("passed") || line.contains("failed"))
-    })?;
+    let lines =
+        shown(command, |line| line.contains(" in ") && (line.contains("passed") || line.contains("failed")))?;
     steps
         .closing
-        .extend(lines.matching.last().map(|line| format!("pytest: {}", line.trim_matches(['=', ' ']))));
+        .extend(lines.matching.last().map(|line| format!("{name}: {}", line.trim_matches(['=', ' ']))));
     if !lines.success {
         bail!("tests failed");
     }
