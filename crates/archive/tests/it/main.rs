@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;
+mod backup_s3;
 mod export;
+mod retention;
 
 use tickhouse_embed::testkit::TestEngine;
 use tickhouse_store::{SchemaOptions, Store, StoreOptions, migrate};
