@@ -12,7 +12,7 @@
 
 use crate::access::Eviction;
 use crate::counters::Tally;
-use crate::market::{Batch, Market};
+use crate::market::{Batch, Market, Traded};
 use crate::options::{Session, SlowClient};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Text(Arc<str>),
     /// Last values.
     Quotes { indexes: Vec<u32>, reply: oneshot::Sender<(Timestamp, Vec<Packet>)> },
+    /// What was traded of an instrument, minute by minute.
+    Traded { index: u32, reply: oneshot::Sender<Traded> },
     /// Stand still. The receiver ends when every connection has sent what it had.
     Pause(oneshot::Sender<mpsc::Receiver<()>>),
     /// Go on.
@@ -165,6 +167,10 @@ impl Floor {
                 let packets = indexes.iter().map(|index| *self.market.last_value(*index, now)).collect();
                 // who asked may be gone
                 reply.send((now, packets)).ok();
+            }
+            Command::Traded { index, reply } => {
+                // who asked may be gone
+                reply.send(self.market.traded(index)).ok();
             }
             Command::Pause(reply) => {
                 self.tally.paused.store(true, Ordering::Release);

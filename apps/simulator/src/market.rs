@@ -13,12 +13,15 @@
 
 mod book;
 mod instrument;
+mod minutes;
 mod pricing;
 mod sampler;
 
 use crate::universe::{Pricing, Universe};
 pub(crate) use instrument::CIRCUIT;
 use instrument::Instrument;
+use minutes::Minutes;
+pub(crate) use minutes::{Minute, Traded};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sampler::Sampler;
@@ -83,6 +86,7 @@ pub(crate) struct Market {
     instruments: Vec<Instrument>,
     sampler: Sampler,
     rng: ChaCha8Rng,
+    minutes: Minutes,
 }
 
 impl Market {
@@ -103,7 +107,8 @@ impl Market {
             instruments.push(Instrument::open(listing, fair, now, &mut rng));
         }
         let sampler = Sampler::new(listings.iter().map(|listing| listing.weight));
-        Self { universe, instruments, sampler, rng }
+        let minutes = Minutes::since(now, instruments.len());
+        Self { universe, instruments, sampler, rng, minutes }
     }
 
     /// Makes up to `count` updates and appends them; fewer when hardly anything is open.
@@ -113,7 +118,9 @@ impl Market {
         }
         for _ in 0..count {
             let Some(index) = self.pick(open) else { continue };
+            let before = *self.instruments[index as usize].packet();
             let changes = self.update(index, now);
+            self.minutes.note(index, now, &before, self.instruments[index as usize].packet());
             batch.push(index, changes, self.instruments[index as usize].packet());
         }
     }
@@ -138,6 +145,11 @@ impl Market {
     pub(crate) fn last_value(&mut self, index: u32, now: Timestamp) -> &Packet {
         self.instruments[index as usize].roll(now);
         self.instruments[index as usize].packet()
+    }
+
+    /// What was traded of an instrument, minute by minute.
+    pub(crate) fn traded(&self, index: u32) -> Traded {
+        self.minutes.of(index)
     }
 
     /// The last values of those of these tokens that are listed, without changes that anybody waits for.

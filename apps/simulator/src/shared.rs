@@ -5,6 +5,7 @@ use crate::counters::Tally;
 use crate::faults::FaultScript;
 use crate::floor::Command;
 use crate::ledger::{Ledger, Line};
+use crate::market::Traded;
 use crate::universe::Universe;
 use std::sync::Arc;
 use tickhouse_model::Packet;
@@ -40,6 +41,13 @@ impl Shared {
         let (reply, quotes) = oneshot::channel();
         self.floor.send(Command::Quotes { indexes, reply }).await.ok()?;
         quotes.await.ok()
+    }
+
+    /// What was traded of an instrument, minute by minute; `None` when the floor is closed.
+    pub(crate) async fn traded(&self, index: u32) -> Option<Traded> {
+        let (reply, traded) = oneshot::channel();
+        self.floor.send(Command::Traded { index, reply }).await.ok()?;
+        traded.await.ok()
     }
 
     /// Stops the market; returns when everything that was due has been handed to the sockets and is in the ledger.

@@ -1,9 +1,11 @@
 //! `GET /instruments/historical/{token}/{interval}`: candles, the same for the same seed and times.
 //!
-//! Every interval is built from the same minutes, so five one-minute candles make exactly the five-minute one. History is
-//! a formula around a listing's base price; it does not join the live ticks.
+//! Every interval is built from the same minutes, so five one-minute candles make exactly the five-minute one. Minutes in which the
+//! market was running are made of its trades, as far back as it keeps them; before that, history is a formula around a listing's base
+//! price, which does not join them.
 
 use super::{Answer, KiteError, success};
+use crate::market::{Minute, Traded};
 use crate::options::regular_hours;
 use crate::shared::Shared;
 use crate::universe::{Listing, Pricing, on_grid};
@@ -61,7 +63,8 @@ pub(super) async fn candles(
         return Err(KiteError::input("continuous data is available for day candles of futures only"));
     }
     let to = to.min(shared.clock.now().as_seconds() + IST_OFFSET_SECONDS);
-    let history = History { seed: shared.seed, listing, open_interest: span.oi == 1 };
+    let traded = shared.traded(index).await.ok_or_else(KiteError::closed)?;
+    let history = History { seed: shared.seed, listing, open_interest: span.oi == 1, traded };
     // a long span is work: not on a thread that sends ticks
     let candles = tokio::task::spawn_blocking(move || history.candles(minutes, from, to)).await;
     Ok(success(json!({"candles": candles.map_err(|_| KiteError::closed())?})))
@@ -92,6 +95,7 @@ struct History {
     seed: u64,
     listing: Listing,
     open_interest: bool,
+    traded: Traded,
 }
 
 /// One minute, or several.
@@ -103,6 +107,8 @@ struct Candle {
     low: i32,
     close: i32,
     volume: u64,
+    /// Of trades; of the formula none.
+    traded_interest: Option<u32>,
 }
 
 impl History {
@@ -122,8 +128,11 @@ impl History {
                 let end = (start + length).min(close);
                 // a day's candle is stamped with its midnight
                 let stamp = if minutes == 0 { day * DAY } else { start };
-                if (from..=to).contains(&stamp) && start <= to {
-                    found.push(self.describe(stamp, self.merged(start, end)));
+                if (from..=to).contains(&stamp)
+                    && start <= to
+                    && let Some(candle) = self.merged(start, end)
+                {
+                    found.push(self.describe(stamp, candle));
                 }
                 start = end;
             }
@@ -131,19 +140,30 @@ impl History {
         found
     }
 
-    fn merged(&self, start: i64, end: i64) -> Candle {
-        let mut candle = self.minute(start);
-        for at in (start + 60..end).step_by(60) {
-            let next = self.minute(at);
-            candle.high = candle.high.max(next.high);
-            candle.low = candle.low.min(next.low);
-            candle.close = next.close;
-            candle.volume += next.volume;
-        }
-        candle
+    /// `None` where nothing was traded.
+    fn merged(&self, start: i64, end: i64) -> Option<Candle> {
+        let minutes = (start..end).step_by(60).filter_map(|at| self.minute(at));
+        minutes.reduce(|candle, next| Candle {
+            high: candle.high.max(next.high),
+            low: candle.low.min(next.low),
+            close: next.close,
+            volume: candle.volume + next.volume,
+            traded_interest: next.traded_interest.or(candle.traded_interest),
+            ..candle
+        })
     }
 
-    fn minute(&self, start: i64) -> Candle {
+    fn minute(&self, start: i64) -> Option<Candle> {
+        let number = (start - IST_OFFSET_SECONDS).div_euclid(60);
+        if number < self.traded.since {
+            return Some(self.formula(start));
+        }
+        let found = self.traded.minutes.binary_search_by_key(&number, |minute| minute.number).ok()?;
+        let Minute { open, high, low, close, volume, open_interest, .. } = self.traded.minutes[found];
+        Some(Candle { start, open, high, low, close, volume, traded_interest: Some(open_interest) })
+    }
+
+    fn formula(&self, start: i64) -> Candle {
         let (open, close) = (self.price(start), self.price(start + 60));
         let chance = self.chance(start);
         let wick = |bits: u64| (bits % 5) as i32 * self.listing.tick;
@@ -159,6 +179,7 @@ impl History {
             } else {
                 (chance >> 16) % activity * u64::from(self.listing.lot_size)
             },
+            traded_interest: None,
         }
     }
 
@@ -194,20 +215,15 @@ impl History {
         let time = format!("{}+0530", &time[..19]);
         let Candle { open, high, low, close, volume, .. } = candle;
         if self.open_interest {
-            let lots = if self.listing.is_derivative() {
-                self.chance(candle.start.div_euclid(900)) % 50_000 + 100
-            } else {
-                0
+            let open_interest = match candle.traded_interest {
+                Some(open_interest) => u64::from(open_interest),
+                None if self.listing.is_derivative() => {
+                    let lots = self.chance(candle.start.div_euclid(900)) % 50_000 + 100;
+                    lots * u64::from(self.listing.lot_size)
+                }
+                None => 0,
             };
-            return json!([
-                time,
-                price(open),
-                price(high),
-                price(low),
-                price(close),
-                volume,
-                lots * u64::from(self.listing.lot_size)
-            ]);
+            return json!([time, price(open), price(high), price(low), price(close), volume, open_interest]);
         }
         json!([time, price(open), price(high), price(low), price(close), volume])
     }
@@ -222,7 +238,8 @@ mod tests {
     fn history() -> History {
         let universe = Universe::generate(1, 500, date(2026, 11, 20));
         let infy = universe.find("NSE:INFY").unwrap();
-        History { seed: 1, listing: universe.listings()[infy as usize].clone(), open_interest: false }
+        let traded = Traded { since: i64::MAX, minutes: Vec::new() };
+        History { seed: 1, listing: universe.listings()[infy as usize].clone(), open_interest: false, traded }
     }
 
     fn at(text: &str) -> i64 {
