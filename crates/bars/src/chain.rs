@@ -40,6 +40,8 @@ struct Walk<'a> {
     /// A bucket before showed a price of this day.
     has_traded: bool,
     total: Option<u64>,
+    /// The count of the day began anew: that it was 0 says nothing of the day's first trade.
+    was_reset: bool,
     range: Option<DayRange>,
     open_interest: u64,
     /// The bar that holds the day's first trade, and everything after it so far.
@@ -62,17 +64,22 @@ pub(crate) fn slices_of_day(
         before: None,
         has_traded: false,
         total: None,
+        was_reset: false,
         range: None,
         open_interest: 0,
         opened: None,
     };
     // before a day's opening packets show the day before
     let opening = day.opening();
-    buckets.iter().filter(|bucket| bucket.at.as_millis() >= opening).filter_map(|b| walk.step(b)).collect()
+    let buckets = &buckets[buckets.partition_point(|bucket| bucket.at.as_millis() < opening)..];
+    let next = |number: usize| buckets[number + 1..].iter().find_map(|bucket| bucket.totals);
+    let slices = buckets.iter().enumerate().filter_map(|(number, bucket)| walk.step(bucket, || next(number)));
+    slices.collect()
 }
 
 impl Walk<'_> {
-    fn step(&mut self, bucket: &Bucket) -> Option<Slice> {
+    /// `next` gives the totals that come after the bucket's.
+    fn step(&mut self, bucket: &Bucket, next: impl FnOnce() -> Option<Totals>) -> Option<Slice> {
         if let Some(open_interest) = bucket.open_interest {
             self.open_interest = open_interest;
         }
@@ -95,12 +102,13 @@ impl Walk<'_> {
             None => opening,
         };
         let cut = self.gaps.touch(since, at + self.length);
-        let count = self.count(bucket.totals, inside);
+        let count = self.count(bucket.totals, inside, next);
         if count.is_reset {
-            (self.range, self.opened) = (None, None);
+            (self.range, self.opened, self.was_reset) = (None, None, true);
         }
         let untraded = bucket.totals.is_some_and(|totals| totals.highest == 0) && !count.is_reset;
-        let first = !untraded && count.base == Some(0) && (is_first_trade_seen || inside || !cut);
+        let is_at_zero = count.base == Some(0) && !untraded && !self.was_reset;
+        let first = is_at_zero && (is_first_trade_seen || inside || !cut);
         let range = bucket.day.filter(|_| {
             // an index's packets before its open may still state the day before
             bucket.totals.is_some() || phase != SessionType::PreMarket
@@ -150,16 +158,17 @@ impl Walk<'_> {
         self.interval.holds_days() && is_outside
     }
 
-    fn count(&self, totals: Option<Totals>, inside: bool) -> Count {
+    fn count(&self, totals: Option<Totals>, inside: bool, next: impl FnOnce() -> Option<Totals>) -> Count {
         let Some(totals) = totals else { return Count::default() };
         let Totals { lowest, highest } = totals;
         match self.total {
-            // the exchange, or somebody on the way, began anew: what was traded in between nobody knows
-            Some(before) if highest < before / 2 => {
+            // the exchange, or somebody on the way, began anew: what was traded in between nobody knows. One packet that came late
+            // looks the same, but for what comes next
+            Some(before) if highest < before / 2 && next().is_none_or(|next| next.highest < before / 2) => {
                 let volume = highest.saturating_sub(lowest);
                 Count { volume, base: None, total: Some(highest), is_reset: true }
             }
-            // a little less is a packet that came late
+            // less is a packet that came late
             Some(before) => {
                 let volume = highest.saturating_sub(before);
                 Count { volume, base: Some(before), total: Some(before.max(highest)), is_reset: false }

@@ -43,6 +43,8 @@ pub struct StreamBars {
     day: Option<Day>,
     phase: Option<Stretch>,
     total: Option<u64>,
+    /// A total far below: late, or the first of a count that began anew; the next one tells.
+    suspect: Option<u64>,
     open_interest: u64,
     before: Option<i64>,
     growing: Option<Growing>,
@@ -72,6 +74,7 @@ impl StreamBars {
             day: None,
             phase: None,
             total: None,
+            suspect: None,
             open_interest: 0,
             before: None,
             growing: None,
@@ -134,7 +137,7 @@ impl StreamBars {
         if !self.day.as_ref().is_some_and(holds) {
             ended = self.end(true);
             self.day = Some(Day::of(&self.calendar, self.market, day_of(at)));
-            (self.total, self.open_interest, self.before) = (None, 0, None);
+            (self.total, self.suspect, self.open_interest, self.before) = (None, None, 0, None);
         }
         let phase = self.day.as_ref().map(|day| *day.stretch(at));
         if self.phase != phase {
@@ -148,13 +151,16 @@ impl StreamBars {
     fn count(&mut self, tick: &TickSeen) -> (u64, bool) {
         let Some(total) = tick.total else { return (0, self.before.is_some()) };
         match self.total {
-            // a late packet shows an older total; one far below is a count that began anew
-            Some(before) if total < before / 2 => {
-                self.total = Some(total);
-                (0, false)
-            }
+            // a late packet shows an older total; two far below are a count that began anew
+            Some(before) if total < before / 2 => match self.suspect.replace(total) {
+                None => (0, false),
+                Some(first) => {
+                    (self.total, self.suspect) = (Some(total), None);
+                    (total.saturating_sub(first), false)
+                }
+            },
             Some(before) => {
-                self.total = Some(before.max(total));
+                (self.total, self.suspect) = (Some(before.max(total)), None);
                 (total.saturating_sub(before), true)
             }
             None => {

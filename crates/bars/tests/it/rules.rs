@@ -83,6 +83,10 @@ fn volume_is_a_difference_of_running_totals() {
     // the first observation does not say what was traded before it in its minute
     assert_eq!(found, [(20, false), (40, true), (50, true), (25, false), (15, true)]);
     assert_eq!(bars.len(), 5, "no bar where nothing was seen");
+    // one packet that came late is no new count
+    let late = [minutes[0], minutes[1], minute("10:02", 100.0, (20, 20)), minutes[2]];
+    let volumes: Vec<_> = Case::of(Market::Nse, &late).bars("1m").iter().map(|bar| bar.volume).collect();
+    assert_eq!(volumes, [20, 40, 0, 50]);
 }
 
 #[test]

@@ -64,11 +64,17 @@ fn days_end_bars_and_gaps_spoil_them() {
     assert_eq!(bars[1].gap_seconds, 2);
     // the count began anew
     ticks.truncate(3);
-    ticks.push(tick("10:00:30", 100.0, 10));
-    ticks.push(tick("10:00:31", 100.0, 15));
+    ticks.extend([
+        tick("10:00:30", 100.0, 10),
+        tick("10:00:31", 100.0, 15),
+        tick("10:00:32", 100.0, 22),
+        // late
+        tick("10:00:33", 100.0, 2),
+        tick("10:00:34", 100.0, 25),
+    ]);
     assert_eq!(
         shape(&run(StreamRule::Ticks(1), &[], &ticks))[2..],
-        [(1, 30, true), (1, 0, false), (1, 5, true)]
+        [(1, 30, true), (1, 0, false), (1, 5, false), (1, 7, true), (1, 0, false), (1, 3, true)]
     );
 }
 
