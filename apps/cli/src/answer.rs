@@ -11,6 +11,8 @@ use tickhouse_read::{Answer, ByteStream, Format, Reader};
 
 /// Rows that a table shows at most: it is drawn whole.
 const MOST_ROWS: usize = 10_000;
+/// A table without any.
+const NO_ROWS: &str = "no rows";
 
 /// Flags of every command that shows rows.
 #[derive(Clone, Debug, Default, Args)]
@@ -88,6 +90,23 @@ pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::
     kept
 }
 
+/// Writes an answer as a table to standard output, and gives whether it has rows.
+pub(crate) async fn show_table(reader: &Reader, answer: Answer) -> anyhow::Result<bool> {
+    let (text, whole) = table_of(reader, answer).await?;
+    output::line(&text)?;
+    if !whole {
+        note_more();
+    }
+    Ok(text != NO_ROWS)
+}
+
+fn note_more() {
+    eprintln!(
+        "only the first {} rows are shown: narrow the question, or take all with --format csv",
+        output::grouped(MOST_ROWS as u64)
+    );
+}
+
 /// Writes a text that is ready, as asked: with a line's end behind it.
 pub(crate) fn show_text(text: &str, how: &How) -> anyhow::Result<()> {
     let Some(path) = &how.output else { return Ok(output::line(text)?) };
@@ -150,10 +169,7 @@ async fn write_table(reader: &Reader, answer: Answer, to: &mut impl Write) -> an
     writeln!(to, "{text}")?;
     to.flush()?;
     if !whole {
-        eprintln!(
-            "only the first {} rows are shown: narrow the question, or take all with --format csv",
-            output::grouped(MOST_ROWS as u64)
-        );
+        note_more();
     }
     Ok(())
 }
@@ -186,7 +202,7 @@ pub(crate) async fn table_of(reader: &Reader, answer: Answer) -> anyhow::Result<
     let whole = rows.len() <= MOST_ROWS;
     rows.truncate(MOST_ROWS);
     if rows.is_empty() {
-        return Ok(("no rows".to_owned(), true));
+        return Ok((NO_ROWS.to_owned(), true));
     }
     Ok((table::render(&columns, &rows), whole))
 }

@@ -27,7 +27,7 @@ pub use chain::{
 pub use error::ReadError;
 pub use format::Format;
 pub use instrument::Listed;
-pub use named::{NAMED, NamedError, NamedQuery, ParameterSpec, Question, Session, Span, Takes};
+pub use named::{NAMED, NamedError, NamedQuery, ParameterSpec, Question, Session, Span, Takes, WhyNothing};
 pub use reader::{Reader, ReaderOptions};
 pub use select::{MOST_NAMES, Meant, Selection};
 pub use statement::{Parameter, Statement};

@@ -3,10 +3,13 @@
 //! What enters: a name, a window, names of instruments. What leaves: a [`Statement`] with bound parameters, or its text for
 //! clickhouse-client and Grafana. What never happens here: a user's text in a statement. docs/queries.md says what each one means.
 
+mod nothing;
 mod script;
 
 use crate::{Statement, Window};
 use std::collections::BTreeSet;
+
+pub use nothing::WhyNothing;
 
 /// Which ticks count, where a query asks for it: the session that Kite's packet came in, by the calendar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
