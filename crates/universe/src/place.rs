@@ -30,6 +30,11 @@ impl Placement {
         Self { sockets: sockets.into_iter().map(|socket| socket.into_iter().collect()).collect(), per_socket }
     }
 
+    /// One more socket, which carries nothing yet.
+    pub fn add_socket(&mut self) {
+        self.sockets.push(BTreeMap::new());
+    }
+
     /// Instruments that the sockets carry together.
     pub fn capacity(&self) -> usize {
         self.sockets.len().saturating_mul(self.per_socket)

@@ -1,41 +1,30 @@
 //! `tickhouse record`: sockets to journal to Redis streams.
 
 mod following;
+mod lines;
 mod tokens;
 
 use crate::arguments::Common;
 use crate::process::Presence;
+use crate::setup;
 use crate::shutdown::Shutdown;
 use crate::universe::{self, is_loopback};
-use crate::{endpoints, instruments, setup};
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
-use following::{Copies, Follower, View};
+use following::{Follower, More, View};
+use lines::{Lines, Recorder};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tickhouse_config::Config;
-use tickhouse_enrich::Market;
-use tickhouse_journal::{Journal, last_record};
-use tickhouse_source::{
-    AccessToken, Key, PreviousSession, Secret, SessionGate, Shard, ShardLimits, SocketHandle, SocketSetup,
-    TickerOptions, control, run_socket,
-};
-use tickhouse_stream::{Publisher, PublisherHandle, PublisherOptions, RedisOptions};
+use tickhouse_source::{AccessToken, Key, Secret, ShardLimits};
 use tickhouse_telemetry::Latency;
-use tokio::task::JoinSet;
 
 /// How often token files are looked at.
 const TOKEN_LOOK: Duration = Duration::from_secs(5);
 /// How often stored segments beyond the caps are removed.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
-/// How long the disk may refuse at the end.
-const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
-/// How long Redis may take for what is not published at the end; the journal keeps the rest.
-const PUBLISH_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sockets to journal to Redis streams.
 #[derive(Debug, Args)]
@@ -96,140 +85,8 @@ fn keys(config: &Config) -> anyhow::Result<Vec<Key>> {
     Ok(pairs.map(|(key, file)| Key::new(key.expose(), AccessToken::file(file.clone(), TOKEN_LOOK))).collect())
 }
 
-/// Data are expected while any market is in session.
-fn gate(config: &Config) -> anyhow::Result<SessionGate> {
-    if config.kite.data_timeout.is_zero() {
-        return Ok(SessionGate::new(|_| false));
-    }
-    let calendar = instruments::calendar(config)?;
-    Ok(SessionGate::new(move |at| Market::ALL.iter().any(|market| calendar.in_session(*market, at))))
-}
-
-/// One socket with its journal and publisher.
-struct Line {
-    handle: SocketHandle,
-    publisher: PublisherHandle,
-}
-
-/// Everything that runs.
-struct Recorder {
-    journal: Arc<Journal>,
-    lines: Arc<BTreeMap<u16, Line>>,
-    sockets: JoinSet<()>,
-    publishers: JoinSet<()>,
-}
-
-impl Recorder {
-    fn start(config: &Config, shards: &[Shard], keys: &[Key], copies: &Copies) -> anyhow::Result<Self> {
-        let directory = endpoints::journal_dir(&config.data_dir);
-        let previous = |socket| previous(&directory, &config.recorder, socket);
-        let before: Vec<_> = shards.iter().map(|shard| previous(shard.socket)).collect::<Result<_, _>>()?;
-        let journal = Journal::open(
-            &directory,
-            &config.recorder,
-            tickhouse_endpoints::journal_options(config),
-            config.clock.clone(),
-        )?;
-        let gate = gate(config)?;
-        let ticker = TickerOptions {
-            read_timeout: config.kite.read_timeout,
-            // the gate is shut when there is no watchdog
-            data_timeout: config.kite.data_timeout.max(Duration::from_secs(1)),
-            ..TickerOptions::at(&config.kite.endpoint)?
-        };
-        let redis = tickhouse_endpoints::redis_options(config)?;
-        let mut recorder = Self {
-            journal: Arc::new(journal),
-            lines: Arc::default(),
-            sockets: JoinSet::new(),
-            publishers: JoinSet::new(),
-        };
-        let mut lines = BTreeMap::new();
-        for (shard, previous) in shards.iter().zip(before) {
-            let key = keys.iter().find(|key| key.api_key() == shard.api_key).context("a shard of no key")?;
-            let socket = recorder.journal.start_socket(shard.socket)?;
-            let (handle, mut control) = control(&shard.subscriptions, config.kite.tokens_per_socket)?;
-            if let Some(copies) = copies {
-                control.copy_frames_to(copies.clone());
-            }
-            let setup = SocketSetup {
-                socket: shard.socket,
-                key: key.clone(),
-                options: ticker.clone(),
-                clock: config.clock.clone(),
-                gate: gate.clone(),
-                previous,
-            };
-            let (task, publisher) = Publisher::new(
-                redis.clone(),
-                PublisherOptions::default(),
-                &directory,
-                &config.recorder,
-                shard.socket,
-                socket.position,
-                config.clock.clone(),
-            )?;
-            recorder.publishers.spawn(task.run(std::future::pending()));
-            let number = shard.socket;
-            recorder.sockets.spawn(async move {
-                if let Err(error) = run_socket(setup, control, socket.sender).await {
-                    tracing::error!(socket = number, error = error_text(&error), "socket ended");
-                }
-            });
-            lines.insert(shard.socket, Line { handle, publisher });
-        }
-        recorder.publish_leftovers(config, &directory, &redis, &lines)?;
-        recorder.lines = Arc::new(lines);
-        Ok(recorder)
-    }
-
-    /// Publishes what sockets of an earlier start, with more sockets than this one, left in their journals.
-    fn publish_leftovers(
-        &mut self,
-        config: &Config,
-        directory: &Path,
-        redis: &RedisOptions,
-        lines: &BTreeMap<u16, Line>,
-    ) -> anyhow::Result<()> {
-        let entries =
-            std::fs::read_dir(self.journal.directory()).context("reading the journal's directory")?;
-        let sockets = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u16>().ok());
-        for socket in sockets.filter(|socket| !lines.contains_key(socket)) {
-            // its sender is dropped at once: nothing is appended, and the publisher ends when all is published
-            let position = self.journal.start_socket(socket)?.position;
-            let options = PublisherOptions::default();
-            let (clock, name) = (config.clock.clone(), config.recorder.as_str());
-            let (task, _) = Publisher::new(redis.clone(), options, directory, name, socket, position, clock)?;
-            self.publishers.spawn(task.run(std::future::pending()));
-        }
-        Ok(())
-    }
-
-    /// Closes the sockets, then the journal, then publishes what is left, each as far as it can be done in time.
-    async fn stop(mut self) {
-        self.lines.values().for_each(|line| line.handle.shut_down());
-        while self.sockets.join_next().await.is_some() {}
-        if let Some(journal) = Arc::into_inner(self.journal) {
-            let closed = tokio::task::spawn_blocking(move || journal.close(JOURNAL_PATIENCE)).await;
-            if let Ok(status) = closed {
-                let records: u64 = status.sockets.iter().map(|socket| socket.records).sum();
-                tracing::info!(records, "journal closed");
-            }
-        }
-        let drained = async { while self.publishers.join_next().await.is_some() {} };
-        if tokio::time::timeout(PUBLISH_PATIENCE, drained).await.is_err() {
-            tracing::warn!("not everything could be published: the journal keeps it for the next start");
-        }
-    }
-}
-
 fn error_text(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-fn previous(directory: &Path, recorder: &str, socket: u16) -> anyhow::Result<Option<PreviousSession>> {
-    let last = last_record(directory, recorder, socket)?;
-    Ok(last.map(|last| PreviousSession { last_frame_at: last.last_data_at }))
 }
 
 async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyhow::Result<()> {
@@ -246,11 +103,13 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     };
     let shards = universe::shards(&start.resolution, start.most, &names, limits)?;
     let (copies, open, frames) = following::frames(config);
-    let recorder = Recorder::start(config, &shards, &keys, &copies)?;
-    let handles = recorder.lines.iter().map(|(socket, line)| (*socket, line.handle.clone())).collect();
+    let mut recorder = Recorder::start(config, &shards, &keys, copies)?;
+    let open_now = |(socket, line): (&u16, &lines::Line)| (*socket, line.handle.clone());
+    let handles = recorder.lines.all().iter().map(open_now).collect();
+    let (more, mut wishes) = More::new(&names, limits);
     let view = View::default();
     let instruments = start.resolution.wanted.len();
-    let follower = Follower::new(config, start, &shards, &handles, (open, frames), view.clone());
+    let follower = Follower::new(config, start, &shards, &handles, (open, frames), view.clone(), more);
     let follower = tokio::spawn(follower.run());
     let report = report(config, &recorder, view);
     let (watching, report) = tokens::watch(config, &keys, report);
@@ -259,7 +118,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
         Presence::announce(&config.data_dir, "record", listen, "--http-port", None, report).await?;
     tracing::info!(
         session = recorder.journal.session(),
-        sockets = recorder.lines.len(),
+        sockets = recorder.lines.all().len(),
         instruments,
         status = presence.port(),
         "recording"
@@ -269,6 +128,14 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
         tokio::select! {
             () = shutdown.requested() => break,
             _ = prune.tick() => prune_journal(&recorder).await,
+            Some((shard, answer)) = wishes.recv() => {
+                let opened = recorder.open(&shard);
+                match &opened {
+                    Ok(_) => tracing::info!(socket = shard.socket, "one more socket"),
+                    Err(error) => tracing::error!(socket = shard.socket, error = format!("{error:#}"), "no more sockets"),
+                }
+                answer.send(opened.ok()).ok();
+            }
         }
     }
     follower.abort();
@@ -280,12 +147,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
 }
 
 async fn prune_journal(recorder: &Recorder) {
-    let marks: BTreeMap<u16, (u64, u64)> = recorder
-        .lines
-        .iter()
-        .map(|(socket, line)| (*socket, *line.publisher.mark().borrow()))
-        .map(|(socket, mark)| (socket, (mark.ms, mark.seq)))
-        .collect();
+    let marks = recorder.marks();
     let journal = Arc::clone(&recorder.journal);
     match tokio::task::spawn_blocking(move || journal.prune(&marks)).await {
         Ok(Ok(pruned)) if pruned.segments > 0 => {
@@ -298,9 +160,10 @@ async fn prune_journal(recorder: &Recorder) {
 
 fn report(config: &Config, recorder: &Recorder, view: View) -> crate::process::Report {
     let journal = Arc::downgrade(&recorder.journal);
-    let lines = Arc::clone(&recorder.lines);
+    let lines: Lines = recorder.lines.clone();
     let (name, session) = (config.recorder.clone(), recorder.journal.session());
     Arc::new(move || {
+        let lines = lines.all();
         let mut latency = Latency::default();
         lines.values().for_each(|line| latency.add(&line.publisher.latency()));
         let sockets: Vec<Value> = lines

@@ -35,12 +35,17 @@ impl Drop for Running {
 
 /// A fast exchange: its NIFTY walks over a strike within seconds. With its `host:port`.
 fn exchange(folder: &Path) -> (Running, String) {
+    exchange_of(folder, "600", "127.0.0.1:0")
+}
+
+/// An exchange with so many instruments at an address.
+fn exchange_of(folder: &Path, instruments: &str, address: &str) -> (Running, String) {
     let mut child = tickhouse(&[
         "sim",
         "--listen",
-        "127.0.0.1:0",
+        address,
         "--instruments",
-        "600",
+        instruments,
         "--rate",
         "60000",
         "--seed",
@@ -214,4 +219,51 @@ fn what_does_not_fit_is_refused_rule_by_rule() {
     let check = run(&["universe", "check", "--api-url", &api], here);
     assert_eq!(check.status.code(), Some(1));
     assert!(stderr(&check).contains("x: `(` is no pattern"), "{}", stderr(&check));
+}
+
+/// A new day's master has more shares than the open sockets carry: one more is opened, and nothing else is touched.
+#[test]
+fn a_larger_day_opens_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rules =
+        "[kite]\ntokens_per_socket = 40\n\n[[universe]]\nname = \"shares\"\nsubscribe = [\"NSE:*@quote\"]\n";
+    std::fs::write(here.join("tickhouse.toml"), rules).unwrap();
+    let (small, address) = exchange_of(here, "60", "127.0.0.1:0");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    // two hours a second
+    let log = std::fs::File::create(here.join("record.log")).unwrap();
+    let socket_url = format!("ws://{address}");
+    let words = ["record", "--url", &socket_url, "--redis-url", "redis://127.0.0.1:1", "--data-dir", "data"];
+    let recorder = tickhouse(&words)
+        .env("TICKHOUSE_CLOCK", format!("2026-11-19T09:00:00+05:30@{now}*7200"))
+        .current_dir(here)
+        .stderr(log)
+        .spawn()
+        .map(Running)
+        .unwrap();
+    let before = wait_for("subscriptions", here, || subscribed(here));
+    let count = |sockets: &Sockets| sockets.values().map(BTreeMap::len).sum::<usize>();
+    assert!(before.len() < 3 && count(&before) < 100, "{before:?}");
+    drop(small);
+    let (_large, _) = exchange_of(here, "2000", &address);
+    let after = wait_for("more sockets", here, || subscribed(here).filter(|now| now.len() == 3));
+    assert_eq!(count(&after), 120, "as much as a key carries");
+    for (socket, carried) in &before {
+        assert!(
+            carried.iter().all(|(token, mode)| after[socket].get(token) == Some(mode)),
+            "{socket} was touched"
+        );
+    }
+    let new = *after.keys().find(|socket| !before.contains_key(socket)).unwrap();
+    wait_for("subscriptions on the new socket", here, || {
+        (replay(&messages(here, new)).0 == after[&new]).then_some(())
+    });
+    wait_for("frames on the new socket", here, || {
+        let status = run(&["status", "--json", "--data-dir", "data"], here);
+        let status: Value = serde_json::from_str(&succeed(&status)).unwrap();
+        let sockets = status["record"]["journal"]["sockets"].as_array().unwrap().clone();
+        sockets.iter().find(|one| one["socket"] == new)?["records"].as_u64().filter(|records| *records > 10)
+    });
+    drop(recorder);
 }

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tickhouse_config::{Config, OnExcess};
 use tickhouse_enrich::InstrumentTable;
-use tickhouse_source::{Key, Shard, SocketHandle, Subscription};
+use tickhouse_source::{Key, Shard, ShardLimits, SocketHandle, Subscription};
 use tickhouse_universe::{Placement, Prices, Resolution, Universe};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 /// Frames that wait to be looked at; prices come again within a second.
@@ -144,6 +144,39 @@ impl View {
     }
 }
 
+/// A wish for one more socket, and where its handle goes; `None` when it can't be had.
+pub(crate) type Wish = (Shard, oneshot::Sender<Option<SocketHandle>>);
+
+/// Asks the recorder for more sockets, as far as the keys allow them.
+#[derive(Debug)]
+pub(crate) struct More {
+    wishes: mpsc::Sender<Wish>,
+    keys: Vec<String>,
+    limits: ShardLimits,
+}
+
+impl More {
+    /// With the recorder's end.
+    pub(crate) fn new(keys: &[&str], limits: ShardLimits) -> (Self, mpsc::Receiver<Wish>) {
+        let (wishes, receiver) = mpsc::channel(1);
+        (Self { wishes, keys: keys.iter().map(|key| (*key).to_owned()).collect(), limits }, receiver)
+    }
+
+    /// Sockets that so many instruments need, at most those that there can be.
+    fn sockets_for(&self, instruments: usize) -> usize {
+        let most = self.keys.len() * self.limits.sockets_per_key;
+        instruments.div_ceil(self.limits.per_socket).min(most)
+    }
+
+    async fn open(&self, number: usize) -> Option<(u16, SocketHandle)> {
+        let api_key = self.keys.get(number / self.limits.sockets_per_key)?.clone();
+        let shard = Shard { socket: u16::try_from(number).ok()?, api_key, subscriptions: Vec::new() };
+        let (socket, (answer, opened)) = (shard.socket, oneshot::channel());
+        self.wishes.send((shard, answer)).await.ok()?;
+        Some((socket, opened.await.ok()??))
+    }
+}
+
 /// Keeps subscriptions at what the rules mean.
 pub(crate) struct Follower {
     config: Config,
@@ -155,6 +188,7 @@ pub(crate) struct Follower {
     /// Keeps `frames` open when no socket copies any.
     _open: mpsc::Sender<Bytes>,
     view: View,
+    more: More,
     /// Whether a price came since the last look.
     priced: bool,
     /// Days since 1970-01-01 of which the master is.
@@ -179,6 +213,7 @@ impl Follower {
         handles: &BTreeMap<u16, SocketHandle>,
         (open, frames): (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>),
         view: View,
+        more: More,
     ) -> Self {
         let carried =
             |shard: &Shard| shard.subscriptions.iter().map(|one| (one.token, one.mode)).collect::<Vec<_>>();
@@ -193,6 +228,7 @@ impl Follower {
             frames,
             _open: open,
             view,
+            more,
             priced: false,
             day: 0,
             refused: false,
@@ -209,7 +245,8 @@ impl Follower {
     pub(crate) async fn run(mut self) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next_day = tokio::time::interval(NEXT_DAY_EVERY);
+        let next_day = self.config.clock.real_time(NEXT_DAY_EVERY).max(LOOK_EVERY);
+        let mut next_day = tokio::time::interval(next_day);
         next_day.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -248,12 +285,22 @@ impl Follower {
                 self.prices.follow(&universe.spots());
                 self.universe = universe;
                 self.day = day;
+                self.open_more().await;
                 self.adjust("a new day's instruments");
             }
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
                 "the new day's instruments can't be had yet: yesterday's subscriptions stay, trying again"
             ),
+        }
+    }
+
+    /// Opens sockets for what the rules can bring now beyond what the open ones carry.
+    async fn open_more(&mut self) {
+        for number in self.sockets.len()..self.more.sockets_for(self.universe.most()) {
+            let Some(opened) = self.more.open(number).await else { return };
+            self.placement.add_socket();
+            self.sockets.push(opened);
         }
     }
 
