@@ -42,8 +42,10 @@ pub(crate) fn sort(folder: &Path, bytes: u64, mut progress: impl FnMut(u64)) -> 
             return Err(ImportError::Damaged { path, what, folder: folder.to_owned() });
         };
         *sorted.hours.entry(hour).or_default() += 1;
-        held.entry(hour).or_default().extend_from_slice(record);
-        size += record.len();
+        let lines = held.entry(hour).or_default();
+        let before = lines.capacity();
+        lines.extend_from_slice(record);
+        size += lines.capacity() - before;
         if size >= HELD {
             write_held(&into, &mut held)?;
             size = 0;
