@@ -10,7 +10,7 @@ from tickhouse import ClickHousePipeline
 
 plan = json.load(sys.stdin)
 pipeline = ClickHousePipeline(data_dir=plan["data_dir"])
-ticker = KiteTicker("key", "token", root=plan["root"], reconnect=False)
+ticker = KiteTicker("ticker", "token", root=plan["root"], reconnect=False)
 closed = threading.Event()
 pushed = 0
 faults = []
