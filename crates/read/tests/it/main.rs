@@ -3,6 +3,7 @@
 
 mod chain;
 mod bars;
+mod named;
 mod reader;
 
 use tickhouse_embed::testkit::TestEngine;
