@@ -148,7 +148,7 @@ def test_a_bad_tick_is_refused_by_its_place_and_the_rest_goes_on(pipeline, tick,
     assert str(refused.value).startswith(f"{place}: ") and isinstance(refused.value, ValueError)
     with pytest.raises(tickhouse.TickError) as refused:
         pipeline.push_tick_data(tick)
-    assert refused.value.faults == [(0, path, fault.reason)]
+    assert refused.value.faults == [tickhouse.Fault(0, path, fault.reason)]
     pipeline.flush()
     stats = balanced(pipeline.stats())
     assert (stats["accepted"], stats["journaled"], stats["refused"]) == (2, 2, 2)

@@ -1,7 +1,7 @@
 """What can go wrong. Every exception of this package is a `TickhouseError`."""
 
 import queue
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
 class TickhouseError(Exception):
@@ -44,7 +44,8 @@ class Full(TickhouseError, queue.Full):
         self.index = index
 
 
-class Fault(NamedTuple):
+@dataclass(frozen=True)
+class Fault:
     """A value that was refused."""
 
     index: int
