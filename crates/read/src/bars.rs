@@ -4,10 +4,12 @@
 //! it is of. What never happens here: a bar of two contracts whose token is the same, a candle that was asked for before it was over.
 
 mod continuous;
+mod rows;
 mod series;
 mod source;
 mod stream;
 
+pub use rows::difference_rows;
 pub use series::NamedBar;
 
 use crate::window::date_of;
@@ -184,20 +186,25 @@ impl Reader {
         series: &Series,
         into: &mut Sliced,
     ) -> Result<(), ReadError> {
-        if options.sources != BarSources::Candles {
-            let (buckets, gaps) =
-                tokio::try_join!(self.buckets_of(days, slice), self.gaps_of(days, options.now))?;
-            into.buckets.extend(buckets);
-            into.gaps.extend(gaps);
+        let ticks = async {
+            if options.sources == BarSources::Candles {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            tokio::try_join!(self.buckets_of(days, slice), self.gaps_of(days, options.now))
+        };
+        let candles = async {
+            if options.sources == BarSources::Ticks || slice == SliceLength::Second {
+                return Ok(Vec::new());
+            }
+            self.candles_of(days, &options.calendar, series.market).await
+        };
+        let ((buckets, gaps), candles) = tokio::try_join!(ticks, candles)?;
+        if !gaps.is_empty() && options.sources == BarSources::Both && slice == SliceLength::Minute {
+            into.asked.extend(self.asked_of(days).await?);
         }
-        if options.sources != BarSources::Ticks && slice == SliceLength::Minute {
-            let (candles, asked) = tokio::try_join!(
-                self.candles_of(days, &options.calendar, series.market),
-                self.asked_of(days)
-            )?;
-            into.candles.extend(candles);
-            into.asked.extend(asked);
-        }
+        into.buckets.extend(buckets);
+        into.gaps.extend(gaps);
+        into.candles.extend(candles);
         Ok(())
     }
 }

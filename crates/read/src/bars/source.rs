@@ -176,10 +176,11 @@ impl Reader {
         let until = Window::day(part.last).to;
         let statement = of_days(gaps.to_owned(), part).with("since", begin(part.first)).with("until", until);
         let rows: Vec<GapRow> = self.fetch("gaps of the feed", &statement).await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ways: Vec<Way> = self.fetch("ways of ticks", &of_days(ways.to_owned(), part)).await?;
+        let ways: Vec<Way> = if rows.iter().all(|gap| gap.is_listed != 0) {
+            Vec::new()
+        } else {
+            self.fetch("ways of ticks", &of_days(ways.to_owned(), part)).await?
+        };
         let ways: HashSet<(String, u16, String)> =
             ways.into_iter().map(|way| (way.recorder, way.socket, way.stream)).collect();
         let concerned = rows.into_iter().filter(|gap| {

@@ -258,7 +258,8 @@ impl Day<'_> {
         let mut any_bar = false;
         // the bar in which the day's trading is known from its first trade on
         let mut known_from_start: Option<i64> = None;
-        for (at, slice) in &self.slices {
+        let mut began_anew = false;
+        for (number, (at, slice)) in self.slices.iter().enumerate() {
             let seen = slice.seen();
             if let Some(packet) = seen.iter().rev().find(|packet| packet.kind == "full") {
                 interest = packet.open_interest;
@@ -279,7 +280,14 @@ impl Day<'_> {
                 None => opening,
             };
             let uncut = !self.is_cut(since, at + self.length);
-            let anew = matches!((totals, running), (Some((_, high)), Some(before)) if high < before / 2);
+            let after = self.slices[number + 1..].iter().find_map(|(_, slice)| slice.totals());
+            let anew = match (totals, running) {
+                (Some((_, high)), Some(before)) => {
+                    high < before / 2 && after.is_none_or(|after| after.1 < before / 2)
+                }
+                _ => false,
+            };
+            began_anew |= anew;
             let base = match (running, totals) {
                 _ if anew => None,
                 (Some(before), _) => Some(before),
@@ -302,8 +310,11 @@ impl Day<'_> {
             let plain = (open, high, low);
             let stated = slice.stated().filter(|_| totals.is_some() || phase != SessionType::PreMarket);
             if let Some(day) = stated {
-                let day_begins_here =
-                    totals.is_some() && !untraded && base == Some(0) && (first_seen || inside || uncut);
+                let day_begins_here = totals.is_some()
+                    && !untraded
+                    && !began_anew
+                    && base == Some(0)
+                    && (first_seen || inside || uncut);
                 let (phase_from, ..) = self.hours.stretch((start.max(opening)) - self.day);
                 let at_begin = is_days
                     || (start == self.day + phase_from

@@ -67,6 +67,15 @@ pub(crate) const INSTRUMENTS: [Instrument; 6] = [
 
 /// Records three days and their gaps.
 pub(crate) async fn record_market(store: &Store) {
+    let instruments = "INSERT INTO instruments (instrument_token, symbol, tradingsymbol, underlying, exchange, segment, \
+        instrument_type, expiry, valid_from, valid_to) SETTINGS async_insert = 0 VALUES \
+        (408065, 'INFY', 'INFY', '', 'NSE', 'NSE', 'EQ', '1970-01-01', '1970-01-01', '2149-06-06'), \
+        (738561, 'RELIANCE', 'RELIANCE', '', 'NSE', 'NSE', 'EQ', '1970-01-01', '1970-01-01', '2149-06-06'), \
+        (884737, 'TATAMOTORS', 'TATAMOTORS', '', 'NSE', 'NSE', 'EQ', '1970-01-01', '1970-01-01', '2149-06-06'), \
+        (256265, 'NIFTY', 'NIFTY 50', '', 'NSE', 'INDICES', 'INDEX', '1970-01-01', '1970-01-01', '2149-06-06'), \
+        (2304002, 'NIFTY26NOV24000CE', 'NIFTY26NOV24000CE', 'NIFTY', 'NFO', 'NFO-OPT', 'CE', '2026-11-24', '2026-08-01', '2026-11-24'), \
+        (1792007, 'GOLD26DECFUT', 'GOLD26DECFUT', 'GOLD', 'MCX', 'MCX-FUT', 'FUT', '2026-12-04', '2026-06-01', '2026-12-04')";
+    crate::run(store, instruments).await;
     let mut dice = Dice(42);
     let mut ticks = Vec::new();
     for instrument in &INSTRUMENTS {
@@ -94,8 +103,10 @@ pub(crate) async fn record_market(store: &Store) {
     record_gaps(store).await;
 }
 
-/// What an instrument's packets say, as the day goes on.
+/// What an instrument's packets say at a second of the day.
+#[derive(Clone, Copy)]
 struct State {
+    second: i64,
     price: i64,
     total: u64,
     open: i64,
@@ -112,7 +123,9 @@ fn record_day(
 ) {
     let opening = instrument.hours[0].0;
     let close = instrument.hours[instrument.hours.len() - 1].1;
-    let mut state = State { price: 10_000 + dice.roll(500) as i64, total: 0, open: 0, high: 0, low: 0 };
+    let mut history: Vec<State> = Vec::new();
+    let mut state =
+        State { second: 0, price: 10_000 + dice.roll(500) as i64, total: 0, open: 0, high: 0, low: 0 };
     // the recording begins late on the second day, and a count begins anew in the third
     let begin = if day == 1 && instrument.kind != "index_full" { 34_500 } else { opening - 300 };
     let anew = if day == 2 { 40_000 } else { i64::MAX };
@@ -139,10 +152,12 @@ fn record_day(
         let is_cut = GAPS
             .iter()
             .any(|gap| gap.day == day && gap.hits(instrument) && gap.from <= second && second < gap.to);
+        state.second = second;
+        history.push(state);
         if second < begin || is_cut {
             continue;
         }
-        ticks.push(packet(dice, instrument, (midnight, second), &state, lot));
+        ticks.push(packet(dice, instrument, (midnight, second), &history, lot));
     }
 }
 
@@ -150,7 +165,7 @@ fn packet(
     dice: &mut Dice,
     instrument: &Instrument,
     (midnight, second): (i64, i64),
-    state: &State,
+    history: &[State],
     lot: u64,
 ) -> Tick<'static> {
     let received = (midnight + second) * 1_000 + dice.roll(1_000) as i64;
@@ -166,6 +181,9 @@ fn packet(
     } else {
         received / 1_000 - late
     };
+    // what comes late, or was cached, says what was true then
+    let then = history.partition_point(|state| midnight + state.second <= said).saturating_sub(1);
+    let state = &history[then];
     let timestamp = Timestamp::from_millis(received);
     let says_nothing = instrument.kind == "ltp" || instrument.kind == "quote" || dice.percent(2);
     let exchange_timestamp = if says_nothing { timestamp } else { Timestamp::from_millis(said * 1_000) };
