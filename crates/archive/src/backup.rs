@@ -168,6 +168,8 @@ pub async fn create(
     progress: &watch::Sender<BackupProgress>,
 ) -> Result<BackupRecord, BackupError> {
     let _lock = Lock::take(&at.lock)?;
+    // the server goes on with what a killed process began
+    end_all(store).await?;
     let _place_lock = match &at.place {
         Place::Folder(root) => {
             let lock = Lock::take(&root.join(".lock"))?;

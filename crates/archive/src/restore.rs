@@ -195,6 +195,7 @@ async fn stage(
             checked.await.expect("hashing files does not panic")?;
         }
     }
+    end_all(store).await?;
     remove_database(store, staging).await?;
     match chain.record().method {
         Method::Native => stage_native(store, chain.record(), &at.place, staging, progress).await?,

@@ -4,6 +4,7 @@
 //! SQL, and the ledger of what the exchange sent.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod backup;
 mod demo;
 mod disk;
 mod ends;
