@@ -158,17 +158,18 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// The type in which a format holds it. Other programs read identifiers and words as text; Arrow has no instants of
-    /// seconds from this server.
+    /// The type in which a format holds it. Other programs read identifiers and words as text; in Arrow this server writes no
+    /// instants of seconds, and dictionaries that grow, which polars does not read.
     fn written(&self, format: FileFormat) -> Option<String> {
         let is_text = self.kind.starts_with("Enum") || self.kind == "UUID";
         match format {
             FileFormat::Csv => None,
             _ if is_text => Some("String".to_owned()),
             FileFormat::Arrow if self.kind == "DateTime" => Some("DateTime64(3)".to_owned()),
-            FileFormat::Arrow => {
-                self.kind.strip_prefix("DateTime(").map(|zone| format!("DateTime64(3, {zone}"))
-            }
+            FileFormat::Arrow => match self.kind.strip_prefix("DateTime(") {
+                Some(zone) => Some(format!("DateTime64(3, {zone}")),
+                None => inner(&self.kind, "LowCardinality").map(str::to_owned),
+            },
             FileFormat::Parquet => None,
         }
     }
@@ -227,6 +228,11 @@ impl Columns {
         });
         columns.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// `String` of `LowCardinality(String)`.
+fn inner<'a>(kind: &'a str, outer: &str) -> Option<&'a str> {
+    kind.strip_prefix(outer)?.strip_prefix('(')?.strip_suffix(')')
 }
 
 /// A text in quotes.

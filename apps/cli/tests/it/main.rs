@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod account;
+mod bars;
+mod chain;
 mod commands;
+mod daily;
+mod export;
 mod instruments;
+mod killed;
 mod parts;
 mod publish;
 mod push;
