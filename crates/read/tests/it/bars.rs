@@ -49,7 +49,8 @@ struct Draw {
 impl Draw {
     fn of(number: usize, dice: &mut Dice) -> Self {
         let instrument = dice.roll(INSTRUMENTS.len() as u64) as usize;
-        let interval = dice.roll(INTERVALS.len() as u64) as usize;
+        // seconds are made from the ticks themselves, which takes the server longest
+        let interval = if dice.percent(12) { dice.roll(4) } else { 4 + dice.roll(8) } as usize;
         let from = DAYS[dice.roll(3) as usize] + dice.roll(86_400) as i64 - 1_800;
         // of seconds not more than a day
         let longest = [600, 7_200, 86_400, 4 * 86_400][dice.roll(if interval < 4 { 3 } else { 4 }) as usize];
@@ -129,7 +130,7 @@ async fn a_thousand_draws_are_what_brute_force_makes_of_the_ticks() {
         }
     }
     // the draws saw everything
-    assert!(compared > 20_000 && incomplete > 500 && in_gap > 100, "{compared} {incomplete} {in_gap}");
+    assert!(compared > 10_000 && incomplete > 500 && in_gap > 100, "{compared} {incomplete} {in_gap}");
     let whole: Vec<&Expected> = expected.values().flatten().collect();
     for phase in SessionType::ALL {
         assert!(whole.iter().any(|bar| bar.phase == phase), "no bar is {phase}");
