@@ -5,6 +5,8 @@ use super::contracts::{Contract, Contracts};
 use super::leg::{Basis, Leg, NoVolatilityBecause, Stale, Strike};
 use super::{ChainOptions, Forward, ForwardSource, OptionChain, Reference, Totals};
 use std::collections::HashMap;
+use std::time::Duration;
+use tickhouse_enrich::Market;
 use tickhouse_model::{SessionType, Timestamp};
 use tickhouse_options::{
     Black76, NoVolatility, Pair, Side, StrikeTotals, implied_forward, max_pain, nearest_strike, ratio,
@@ -118,7 +120,12 @@ impl Evaluation<'_> {
         if tick.is_snapshot() {
             return Some(Stale::Snapshot);
         }
-        if self.gaps.iter().any(|gap| gap.covers(tick)) {
+        let missed = self.gaps.iter().filter_map(|gap| gap.missed(tick, self.at));
+        // while the market is closed nothing can be missed
+        if missed
+            .into_iter()
+            .any(|(from, until)| self.trades_longer(contract.market, Duration::ZERO, from, until))
+        {
             return Some(Stale::Gap);
         }
         self.is_old(contract, tick.at()).then_some(Stale::Old)
@@ -126,18 +133,22 @@ impl Evaluation<'_> {
 
     /// Whether the contract's market traded for longer than the limit since then.
     fn is_old(&self, contract: &Contract, since: Timestamp) -> bool {
-        let limit = self.options.most_age;
-        let (mut traded, mut from) = (std::time::Duration::ZERO, since);
-        while from < self.at {
-            let span = self.options.calendar.span(contract.market, from);
-            let until = span.until.min(self.at);
+        self.trades_longer(contract.market, self.options.most_age, since, self.at)
+    }
+
+    /// Whether a market has more than so much regular trading between two instants.
+    fn trades_longer(&self, market: Market, limit: Duration, mut from: Timestamp, until: Timestamp) -> bool {
+        let mut traded = Duration::ZERO;
+        while from < until {
+            let span = self.options.calendar.span(market, from);
+            let end = span.until.min(until);
             if span.phase == SessionType::Regular {
-                traded += until.since(from);
+                traded += end.since(from);
             }
-            if traded > limit || until <= from {
+            if traded > limit || end <= from {
                 break;
             }
-            from = until;
+            from = end;
         }
         traded > limit
     }

@@ -300,6 +300,8 @@ fn gaps() -> Vec<(Timestamp, Option<Timestamp>, Vec<u32>)> {
             vec![option_token(12, InstrumentKind::Call), option_token(2, InstrumentKind::Put)],
         ),
         (time("2026-11-20 11:05:00"), None, Vec::new()),
+        // when nothing trades
+        (time("2026-11-20 15:40:00"), Some(time("2026-11-21 09:00:00")), Vec::new()),
         // another day's, and another recorder's below
         (time("2026-11-18 11:05:00"), None, Vec::new()),
     ]
@@ -352,7 +354,7 @@ fn stale(tick: &Tick<'_>, at: Timestamp) -> Option<Stale> {
     let is_missed = gaps().iter().any(|(from, to, tokens)| {
         let mine = tokens.is_empty() || tokens.contains(&tick.token.0);
         let since = to.map_or(*from >= tick.timestamp, |to| to > tick.timestamp);
-        *from <= at && mine && since && tick.identity.stream.is_empty()
+        *from < at.min(time("2026-11-20 15:40")) && mine && since && tick.identity.stream.is_empty()
     });
     if is_missed {
         return Some(Stale::Gap);
