@@ -4,13 +4,12 @@ use crate::{output, table};
 use std::fmt::Write as _;
 use tickhouse_read::{Basis, ForwardSource, Leg, OptionChain, Reference, Stale, Strike};
 
-/// One side, from the strike outwards.
+/// The puts' side, from the strike outwards; the calls' is its mirror, but for bid before offer.
 const SIDE: [&str; 9] = ["LTP", "BID", "ASK", "DELTA", "IV %", "VOLUME", "OI CHG", "OI", ""];
 
 /// The whole text; `listed` is how many strikes there are, shown or not.
 pub(super) fn render(chain: &OptionChain, listed: usize) -> String {
-    let headers: Vec<&str> =
-        SIDE.iter().rev().copied().chain(["STRIKE"]).chain(SIDE.iter().copied()).collect();
+    let headers: Vec<&str> = mirrored(SIDE.to_vec()).into_iter().chain(["STRIKE"]).chain(SIDE).collect();
     let mut right = vec![true; headers.len()];
     // the marks at both ends are words
     right[0] = false;
@@ -28,11 +27,16 @@ fn row(chain: &OptionChain, strike: &Strike) -> Vec<String> {
     let price = output_price(strike.strike);
     let money = chain.at_the_money == Some(strike.strike);
     let middle = if money { format!("> {price} <") } else { format!("{price}  ") };
-    let mut cells = side(strike.call.as_ref());
-    cells.reverse();
+    let mut cells = mirrored(side(strike.call.as_ref()));
     cells.push(middle);
     cells.extend(side(strike.put.as_ref()));
     cells
+}
+
+fn mirrored<T>(mut side: Vec<T>) -> Vec<T> {
+    side.swap(1, 2);
+    side.reverse();
+    side
 }
 
 /// The cells of one side in the order of [`SIDE`].
