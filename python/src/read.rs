@@ -61,24 +61,25 @@ impl Reader {
     fn new(
         py: Python<'_>,
         config: Option<PathBuf>,
-        data_dir: Option<String>,
+        data_dir: Option<PathBuf>,
         url: Option<String>,
         user: Option<String>,
-        password_file: Option<String>,
+        password_file: Option<PathBuf>,
         database: Option<String>,
         redis_url: Option<String>,
         clock: Option<String>,
     ) -> PyResult<Self> {
+        let text = |path: Option<PathBuf>| path.map(|path| path.to_string_lossy().into_owned());
         let external = |given: bool| given.then(|| "external".to_owned());
         let keywords = [
             Keyword::new("clickhouse.mode", "url", external(url.is_some())),
             Keyword::new("clickhouse.url", "url", url),
             Keyword::new("clickhouse.user", "user", user),
-            Keyword::new("clickhouse.password_file", "password_file", password_file),
+            Keyword::new("clickhouse.password_file", "password_file", text(password_file)),
             Keyword::new("clickhouse.database", "database", database),
             Keyword::new("redis.mode", "redis_url", external(redis_url.is_some())),
             Keyword::new("redis.url", "redis_url", redis_url),
-            Keyword::new("data_dir", "data_dir", data_dir),
+            Keyword::new("data_dir", "data_dir", text(data_dir)),
             Keyword::new("clock", "clock", clock),
         ];
         let mut config = settings::read(py, config, &keywords)?;
@@ -144,6 +145,18 @@ impl Reader {
         let day: Date = day.parse().map_err(|error: jiff::Error| failed(py, &error))?;
         let statement = Instruments { exchange, instrument_type, underlying, names }.statement(day);
         self.run(py, async move |tables| present(&tables, Answer::Query(statement)).await)
+    }
+
+    fn bars(
+        &self,
+        py: Python<'_>,
+        names: Vec<String>,
+        interval: &str,
+        window: (i64, i64),
+        sources: &str,
+        continuous: bool,
+    ) -> PyResult<ArrowStream> {
+        computed::bars(py, self, names, interval, window, (sources, continuous))
     }
 
     fn chain(&self, py: Python<'_>, underlying: &str, expiry: &str, at: i64) -> PyResult<ArrowStream> {

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import date as Date
+from functools import cached_property
+from os import PathLike
+from typing import Any, Literal, Union
 
 from tickhouse import _core, _frame, _time
+from tickhouse.errors import Closed
 
-Names = "str | int | Iterable[str | int] | None"
+Names = Union[str, int, Iterable[Union[str, int]], None]
+Instant = Union[str, Date, None]
+Frame = Union[Literal["polars", "pandas", "pyarrow"], None]
 
 
-def _names(symbols: Any) -> list[str] | None:
+def _names(symbols: Names) -> list[str] | None:
     if symbols is None:
         return None
     names = [symbols] if isinstance(symbols, (str, int)) else list(symbols)
@@ -34,42 +40,47 @@ class Client:
         *,
         database: str | None = None,
         user: str | None = None,
-        password_file: str | None = None,
+        password_file: str | PathLike[str] | None = None,
         redis_url: str | None = None,
-        data_dir: str | None = None,
-        config: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
+        config: str | PathLike[str] | None = None,
         clock: str | None = None,
-        frame: str | None = None,
+        frame: Frame = None,
     ) -> None:
         if frame is not None:
             _frame.choose(frame)
         self._frame = frame
-        self._reader = _core.Reader(
-            config=config,
-            data_dir=data_dir,
-            url=url,
-            user=user,
-            password_file=password_file,
-            database=database,
-            redis_url=redis_url,
-            clock=clock,
-        )
+        self._keywords: dict[str, Any] = {
+            "config": config,
+            "data_dir": data_dir,
+            "url": url,
+            "user": user,
+            "password_file": password_file,
+            "database": database,
+            "redis_url": redis_url,
+            "clock": clock,
+        }
+        self._reader  # faults of the settings are the caller's, here and now
 
-    def _make(self, ask: Any, frame: str | None) -> Any:
+    @cached_property
+    def _reader(self) -> _core.Reader:
+        return _core.Reader(**self._keywords)
+
+    def _make(self, ask: Callable[[], _core.ArrowStream], frame: Frame) -> Any:
         # before anything is asked: a library that is missing is not worth a query
         chosen = _frame.choose(frame if frame is not None else self._frame)
         return _frame.make(ask(), chosen)
 
     def ticks(
         self,
-        symbols: Any = None,
-        from_: Any = None,
-        to: Any = None,
+        symbols: Names = None,
+        from_: Instant = None,
+        to: Instant = None,
         *,
-        date: Any = None,
+        date: Instant = None,
         columns: Iterable[str] | str | None = None,
-        order: str = "time",
-        frame: str | None = None,
+        order: Literal["time", "instrument"] = "time",
+        frame: Frame = None,
     ) -> Any:
         """Ticks, a row per packet.
 
@@ -87,13 +98,13 @@ class Client:
 
     def depth(
         self,
-        symbols: Any,
-        from_: Any = None,
-        to: Any = None,
+        symbols: Names,
+        from_: Instant = None,
+        to: Instant = None,
         *,
-        date: Any = None,
+        date: Instant = None,
         levels: int = 5,
-        frame: str | None = None,
+        frame: Frame = None,
     ) -> Any:
         """Books: ticks that have one, with 1 to 5 levels of each side, best first; a level without orders is 0."""
         if not 1 <= levels <= 5:
@@ -103,25 +114,27 @@ class Client:
 
     def bars(
         self,
-        symbol: str | int,
+        symbols: str | int | Iterable[str | int],
         interval: str = "1m",
-        from_: Any = None,
-        to: Any = None,
+        from_: Instant = None,
+        to: Instant = None,
         *,
-        date: Any = None,
-        sources: str = "both",
+        date: Instant = None,
+        sources: Literal["both", "ticks", "candles"] = "both",
         continuous: bool = False,
-        frame: str | None = None,
+        frame: Frame = None,
     ) -> Any:
-        """Bars that begin in the window: 1s to 1mo, aligned to the session, of ticks and of candles where ticks are missing.
+        """Bars that begin in the window, aligned to the session, of ticks and of candles where ticks are missing.
 
+        interval: "1s" to "1mo"; "500 ticks", "10000 volume" or "5 range" for bars that end by what happens.
         `complete`, `gap_seconds` and `source` say how far a bar can be trusted (docs/bars.md).
-        sources: "both", "ticks" or "candles". continuous: futures one after the other, by expiry.
+        continuous: `symbols` are underlyings, and of each day it is the future that expires next; prices are not adjusted.
         """
         window = _time.window(self._reader, from_, to, date)
-        return self._make(lambda: self._reader.bars(str(symbol), interval, window, sources, continuous), frame)
+        names = _names(symbols) or []
+        return self._make(lambda: self._reader.bars(names, interval, window, sources, continuous), frame)
 
-    def chain(self, underlying: str, expiry: Any = "current", at: Any = "now", *, frame: str | None = None) -> Any:
+    def chain(self, underlying: str, expiry: str | int | Date = "current", at: str | Date = "now", *, frame: Frame = None) -> Any:
         """The options of one expiry as they stood at an instant, a row per contract, with implied volatility and Greeks.
 
         expiry: "current", "next", 3 (the third from now), or its day.
@@ -131,7 +144,7 @@ class Client:
         return self._make(lambda: self._reader.chain(underlying, wanted, instant), frame)
 
     def gaps(
-        self, symbols: Any = None, from_: Any = None, to: Any = None, *, date: Any = None, frame: str | None = None
+        self, symbols: Names = None, from_: Instant = None, to: Instant = None, *, date: Instant = None, frame: Frame = None
     ) -> Any:
         """Windows of the feed in which ticks may have been missed. With symbols, theirs and those of whole sockets."""
         window = _time.window(self._reader, from_, to, date)
@@ -139,20 +152,20 @@ class Client:
 
     def instruments(
         self,
-        symbols: Any = None,
+        symbols: Names = None,
         *,
-        day: Any = "today",
+        day: str | Date = "today",
         exchange: str = "",
         instrument_type: str = "",
         underlying: str = "",
-        frame: str | None = None,
+        frame: Frame = None,
     ) -> Any:
         """What instruments were on a day: all, or those of some names, an exchange, a type (EQ, FUT, CE, PE, INDEX), an underlying."""
         on = _time.day(self._reader, "day", day).isoformat()
         names = _names(symbols) or []
         return self._make(lambda: self._reader.instruments(on, names, exchange, instrument_type, underlying), frame)
 
-    def stream(self, symbols: Any = None, from_: Any = None, *, queue_ticks: int = 20_000) -> "Stream":
+    def stream(self, symbols: Names = None, from_: Instant = None, *, queue_ticks: int = 20_000) -> "Stream":
         """Ticks as dictionaries: what is recorded from `from_` on, then what comes, with no hole and nothing twice in between.
 
         Without `from_` only what comes. An iterator that waits, and an asynchronous one; Ctrl-C ends it. Up to `queue_ticks` ticks
@@ -185,7 +198,7 @@ class Stream:
             # a short wait, so that a task that is cancelled does not leave a thread waiting for ever
             try:
                 ticks = await asyncio.to_thread(self._ticks.take, 1_000, 0.5)
-            except _closed():
+            except Closed:
                 return
             for tick in ticks:
                 yield tick
@@ -207,50 +220,19 @@ class Stream:
         self.close()
 
 
-def _closed() -> type[Exception]:
-    from tickhouse.errors import Closed
+class _Default(Client):
+    """Connects at the first call, with the configuration as it is then."""
 
-    return Closed
-
-
-_default: Client | None = None
-
-
-def client() -> Client:
-    """The client behind the functions of this module: of the configuration as it was at the first call."""
-    global _default
-    if _default is None:
-        _default = Client()
-    return _default
+    def __init__(self) -> None:
+        self._keywords = {}
+        self._frame = None
 
 
-def ticks(*arguments: Any, **keywords: Any) -> Any:
-    return client().ticks(*arguments, **keywords)
-
-
-def depth(*arguments: Any, **keywords: Any) -> Any:
-    return client().depth(*arguments, **keywords)
-
-
-def bars(*arguments: Any, **keywords: Any) -> Any:
-    return client().bars(*arguments, **keywords)
-
-
-def chain(*arguments: Any, **keywords: Any) -> Any:
-    return client().chain(*arguments, **keywords)
-
-
-def gaps(*arguments: Any, **keywords: Any) -> Any:
-    return client().gaps(*arguments, **keywords)
-
-
-def instruments(*arguments: Any, **keywords: Any) -> Any:
-    return client().instruments(*arguments, **keywords)
-
-
-def stream(*arguments: Any, **keywords: Any) -> Stream:
-    return client().stream(*arguments, **keywords)
-
-
-for _function in (ticks, depth, bars, chain, gaps, instruments, stream):
-    _function.__doc__ = getattr(Client, _function.__name__).__doc__
+_default = _Default()
+ticks = _default.ticks
+depth = _default.depth
+bars = _default.bars
+chain = _default.chain
+gaps = _default.gaps
+instruments = _default.instruments
+stream = _default.stream

@@ -1,10 +1,11 @@
 //! Reading from a real engine.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod chain;
 mod bars;
+mod chain;
 mod named;
 mod reader;
+mod ticks;
 
 use tickhouse_embed::testkit::TestEngine;
 use tickhouse_read::{Reader, ReaderOptions};
