@@ -25,8 +25,9 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 const DAYS_BACK: u16 = 15;
 /// Kite makes its master at about 08:30; a while later it is surely the day's.
 const MASTER_IS_READY: u32 = (8 * 60 + 35) * 60;
-/// Pause between attempts to fetch the day's master, and between looks at the time.
+/// Pause between attempts to fetch the day's master, and between looks at the time; on a clock that runs fast, of real time.
 const SYNC_EVERY: Duration = Duration::from_mins(1);
+const SYNC_AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
 /// How often a process that waits for another one looks whether that has ended.
 const LOCK_LOOK: Duration = Duration::from_millis(100);
@@ -164,7 +165,7 @@ pub(crate) async fn sync_daily(config: Config, store: Store) {
                 ),
             }
         }
-        tokio::time::sleep(SYNC_EVERY).await;
+        tokio::time::sleep(config.clock.real_time(SYNC_EVERY).max(SYNC_AT_MOST_EVERY)).await;
     }
 }
 

@@ -103,6 +103,50 @@ fn json(parts: &Parts, arguments: &[&str]) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+/// The exchange ends the token, as it does at 06:00: the recorder says so, and goes on once somebody has logged in.
+#[test]
+fn a_recorder_goes_on_with_a_new_token() {
+    let mut parts = Parts::start();
+    let exchange = Exchange::open(parts.here());
+    configure(parts.here(), &exchange);
+    log_in(&parts);
+    parts.spawn("record", &[]);
+    let pid = parts.children["record"].id();
+    let status = |parts: &Parts| {
+        let text = parts.succeed(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&text).unwrap();
+        let records = status["record"]["journal"]["sockets"][0]["records"].as_u64();
+        let frames = status["record"]["sockets"][0]["source"]["frames"].as_u64();
+        (status["record"].clone(), records.or(frames).unwrap_or_default())
+    };
+    parts.until("frames", || (status(&parts).1 > 20).then_some(()));
+    assert_eq!(status(&parts).0["keys"][0]["token"], "valid");
+    let token = std::fs::read_to_string(parts.here().join("token")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = format!(
+        "http://{}/session/token?api_key=key-of-a-test&access_token={}",
+        exchange.address,
+        token.trim()
+    );
+    let ended = client.delete(page).header("X-Kite-Version", "3").send();
+    assert!(runtime.block_on(ended).unwrap().status().is_success());
+    parts.until("the recorder says that the token is refused", || {
+        (status(&parts).0["keys"][0]["token"] == "refused").then_some(())
+    });
+    let log = std::fs::read_to_string(parts.here().join("record")).unwrap();
+    assert!(log.contains("log in again"), "{log}");
+    let before = status(&parts).1;
+    log_in(&parts);
+    parts.until("frames with the new token", || (status(&parts).1 > before + 20).then_some(()));
+    let (record, _) = status(&parts);
+    assert_eq!(
+        (record["keys"][0]["token"].as_str(), record["pid"].as_u64()),
+        (Some("valid"), Some(pid.into()))
+    );
+    assert!(parts.children.get_mut("record").unwrap().try_wait().unwrap().is_none(), "the same process");
+}
+
 #[test]
 fn from_login_to_bars() {
     let mut parts = Parts::start();

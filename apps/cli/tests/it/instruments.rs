@@ -1,8 +1,9 @@
 //! `tickhouse instruments` against the simulator's master and against files.
 
+use super::parts::Parts;
 use super::{last_json, run, stderr, stdout, succeed, tickhouse};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
 
@@ -99,4 +100,73 @@ fn a_master_is_fetched_searched_shown_and_compared() {
     std::fs::write(here.join("no.csv"), "a,b\n1,2\n").unwrap();
     let refused = instruments(&["load", "no.csv"]);
     assert!(stderr(&refused).contains("no.csv is no file of instruments"), "{}", stderr(&refused));
+}
+
+const LOOKUP: &str = r#"{"408065": {"symbol": "INFY", "tradingsymbol": "INFY", "exchange": "NSE", "segment": "NSE", "instrument_type": "EQ",
+    "sector": "Information Technology", "lot_size": 1}, "1285": {"symbol": "GOLD", "key": "XYZ:GOLDOCT", "exchange": "XYZ",
+    "instrument_type": "FUT", "expiry": "2026-12-04", "lot_size": "100"}, "nonsense": 5}"#;
+
+/// Compressed as `gzip` does it.
+fn gzip(text: &str) -> Vec<u8> {
+    let mut child =
+        std::process::Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
+#[test]
+fn a_compressed_look_up_is_loaded_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (_services, _) = start(here);
+    std::fs::write(here.join("token_lookup_enriched.json.gz"), gzip(LOOKUP)).unwrap();
+    let load = ["instruments", "load", "token_lookup_enriched.json.gz", "--json", "--data-dir", "data"];
+    let loaded = run(&load, here);
+    assert_eq!(last_json(&loaded)["stored"]["added"], 2, "{}", stderr(&loaded));
+    let show = |name: &str| succeed(&run(&["instruments", "show", name, "--data-dir", "data"], here));
+    assert!(show("NSE:INFY").contains("Information Technology") && show("1285").contains("GOLDOCT"));
+    // cut off in the middle
+    let whole = std::fs::read(here.join("token_lookup_enriched.json.gz")).unwrap();
+    std::fs::write(here.join("token_lookup_enriched.json.gz"), &whole[..whole.len() / 2]).unwrap();
+    let cut = run(&load, here);
+    assert!(
+        !cut.status.success() && stderr(&cut).contains("token_lookup_enriched.json.gz"),
+        "{}",
+        stderr(&cut)
+    );
+}
+
+/// The brief's fallback: ClickHouse is away when the loader starts, and has no instruments when it comes.
+#[test]
+fn a_file_stands_in_for_clickhouse_that_is_away() {
+    let mut parts = Parts::redis_only();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    std::fs::write(parts.here().join("lookup.json"), LOOKUP).unwrap();
+    std::fs::write(parts.here().join("tickhouse.toml"), "[instruments]\nfile = \"lookup.json\"\n").unwrap();
+    let url = format!("http://127.0.0.1:{port}");
+    parts.spawn("load", &["--clickhouse-url", &url]);
+    let log = std::fs::read_to_string(parts.here().join("load")).unwrap();
+    assert!(log.contains("instruments.file"), "{log}");
+    let redis = last_json(&run(&["redis", "status", "--json", "--data-dir", "data"], parts.here()));
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis["state"]["port"])).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    for token in ["408065", "1285", "999"] {
+        let mut add = redis::cmd("XADD");
+        add.arg("ticks:stream").arg("*").arg(&[
+            "instrument_token",
+            token,
+            "last_price",
+            "1500.5",
+            "timestamp",
+            "1795000000",
+        ]);
+        let _: String = add.query(&mut connection).unwrap();
+    }
+    parts.succeed(&["clickhouse", "start", "--http-port", &port, "--tcp-port", "0"]);
+    parts.succeed(&["migrate"]);
+    let sql =
+        "SELECT instrument_token, symbol, sector, data_quality FROM tick_data ORDER BY instrument_token";
+    let wanted = "999\t\t\traw\n1285\tGOLD\t\tenriched\n408065\tINFY\tInformation Technology\tenriched";
+    parts.until("three ticks", || (parts.sql("SELECT count() FROM tick_data") == "3").then_some(()));
+    assert_eq!(parts.sql(sql), wanted);
 }

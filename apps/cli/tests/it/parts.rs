@@ -17,10 +17,16 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn start() -> Self {
-        let parts = Self { folder: tempfile::tempdir().unwrap(), children: BTreeMap::new() };
-        parts.succeed(&["redis", "start", "--port", "0"]);
+        let parts = Self::redis_only();
         parts.succeed(&["clickhouse", "start", "--http-port", "0", "--tcp-port", "0"]);
         parts.succeed(&["migrate"]);
+        parts
+    }
+
+    /// Without ClickHouse, which the test starts when it wants.
+    pub(crate) fn redis_only() -> Self {
+        let parts = Self { folder: tempfile::tempdir().unwrap(), children: BTreeMap::new() };
+        parts.succeed(&["redis", "start", "--port", "0"]);
         parts
     }
 
