@@ -1,22 +1,12 @@
 -- The order book as the day's last packet with one has it, five levels.
-WITH chosen AS
-    (
-        -- what the names and tokens asked for were on the day; every instrument where none is asked for
-        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
-        FROM latest_prices
-        WHERE latest_prices.date = {date:Date}
-            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
-                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
-            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
-        GROUP BY instrument_token
-    ),
-    books AS
+WITH books AS
     (
         -- latest_prices knows when that packet came, so one granule of tick_data is read for it
         SELECT instrument_token, argMax(timestamp, place) AS timestamp
         FROM latest_prices
         WHERE date = {date:Date} AND packet_type NOT IN ('ltp', 'quote', 'index_quote', 'index_full')
-            AND instrument_token IN (SELECT instrument_token FROM chosen)
+            AND (has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
         GROUP BY instrument_token
     )
 SELECT
@@ -26,7 +16,10 @@ SELECT
     if(bid_1_price > 0 AND ask_1_price > 0, ask_1_price - bid_1_price, NULL) AS spread
 FROM
 (
-    SELECT *
+    SELECT
+        instrument_token, symbol, exchange, timestamp, exchange_timestamp, session, sequence, packet_index,
+        bid_1_price, bid_1_quantity, bid_1_orders, bid_2_price, bid_2_quantity, bid_2_orders, bid_3_price, bid_3_quantity, bid_3_orders, bid_4_price, bid_4_quantity, bid_4_orders, bid_5_price, bid_5_quantity, bid_5_orders,
+        ask_1_price, ask_1_quantity, ask_1_orders, ask_2_price, ask_2_quantity, ask_2_orders, ask_3_price, ask_3_quantity, ask_3_orders, ask_4_price, ask_4_quantity, ask_4_orders, ask_5_price, ask_5_quantity, ask_5_orders
     FROM tick_data
     WHERE date = {date:Date} AND (instrument_token, timestamp) IN (SELECT instrument_token, timestamp FROM books)
     ORDER BY instrument_token, exchange_timestamp DESC, session DESC, sequence DESC, packet_index DESC

@@ -1,16 +1,5 @@
 -- The volume-weighted average price of a window: each tick's price, weighted by how far the day's running total went with it.
 -- day_vwap is the exchange's own of the whole day so far.
-WITH chosen AS
-    (
-        -- what the names and tokens asked for were on the day; every instrument where none is asked for
-        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
-        FROM latest_prices
-        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
-            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
-                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
-            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
-        GROUP BY instrument_token
-    )
 SELECT
     any(tick_symbol) AS symbol,
     any(tick_exchange) AS exchange,
@@ -37,7 +26,14 @@ FROM
         FROM tick_data
         WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
             AND timestamp < {to:DateTime64(3, 'Asia/Kolkata')}
-            AND instrument_token IN (SELECT instrument_token FROM chosen)
+            AND instrument_token IN
+            (
+                -- what the names and tokens asked for were on the day
+                SELECT instrument_token FROM latest_prices
+                WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+                    AND (has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+                    AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
+            )
             AND volume > 0 AND NOT snapshot
             AND NOT (packet_type LIKE 'candle%' OR packet_type LIKE '%minute' OR packet_type IN ('day', 'week', 'month', 'hour', 'import'))
     )
