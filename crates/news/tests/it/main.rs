@@ -17,7 +17,10 @@ pub(crate) async fn redis() -> (TestRedis, Control) {
 /// Field `name` of every entry of a stream, in order.
 pub(crate) async fn column(server: &TestRedis, stream: &str, name: &str) -> Vec<String> {
     let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // twenty thousand entries take a loaded machine longer than the client waits by itself
+    let config =
+        redis::AsyncConnectionConfig::new().set_response_timeout(Some(std::time::Duration::from_mins(1)));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
     let entries: redis::streams::StreamRangeReply =
         redis::cmd("XRANGE").arg(stream).arg("-").arg("+").query_async(&mut connection).await.unwrap();
     entries.ids.iter().map(|entry| entry.get(name).unwrap_or_default()).collect()
