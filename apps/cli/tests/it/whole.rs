@@ -1,6 +1,6 @@
 //! The whole system: demos that are counted by identity, and that survive what kills their parts.
 
-use super::{last_json, run, stderr, succeed, tickhouse};
+use super::{chain, last_json, run, stderr, succeed, tickhouse};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -51,6 +51,7 @@ fn a_demo_is_counted_and_runs_again_on_its_data() {
     assert_whole(&second, &again);
     assert_eq!(second["gaps"], 0, "the time between two demos is no gap of this one: {second:#}");
     assert!(second["ticks_stored"].as_u64().unwrap() < ticks, "it counts its own only: {second:#}");
+    chain::of_what_was_recorded(folder.path());
 }
 
 /// A demo in the background, ended when a test fails.
