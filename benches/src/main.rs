@@ -7,6 +7,7 @@
 mod bytes;
 mod candles;
 mod catch_up;
+mod chain;
 mod format;
 mod instruments;
 mod live;
@@ -55,6 +56,8 @@ enum Which {
     Bytes,
     /// 400,000 instruments into ClickHouse and memory, beside the brief's way
     Instruments,
+    /// A whole option chain as of instants of a day of ticks
+    Chain,
     /// Write a file like the brief's `token_lookup_enriched.json`
     TokenLookup {
         /// Where
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         Which::Instruments => {
             runtime.block_on(instruments::run(&tickhouse, python, amount.unwrap_or(400_000)))
         }
+        Which::Chain => runtime.block_on(chain::run(&tickhouse, amount.unwrap_or(20_000_000))),
         Which::TokenLookup { out } => instruments::generate(&out, amount.unwrap_or(400_000)),
         Which::Candles => runtime.block_on(candles::run(&tickhouse, python, amount.unwrap_or(2_100_000))),
         Which::Bytes => runtime.block_on(bytes::run(&tickhouse, amount.unwrap_or(5_000_000))),
