@@ -34,6 +34,12 @@ pub fn place_of_record(last: EntryId, id: EntryId, previous: Option<EntryId>) ->
     if follows { Place::Next } else { Place::AfterHole }
 }
 
+/// Whether a first record, which says that the journal held none before it, follows records that are stored: the journal was lost with
+/// whatever it held after `last`. A new machine's is, after a restore.
+pub(crate) fn journal_begins_anew(last: EntryId, previous: Option<EntryId>) -> bool {
+    last > EntryId::ZERO && previous == Some(EntryId::ZERO)
+}
+
 /// The place of flat entry `id` after `last`.
 pub(crate) fn place_of_flat(last: EntryId, id: EntryId) -> Place {
     if id <= last { Place::Repeat } else { Place::Next }
@@ -70,6 +76,9 @@ mod tests {
         assert_eq!(place(EntryId::ZERO, id(8, 3)), Place::AfterHole);
         assert_eq!(place(id(7, 40), id(7, 38)), Place::Next, "a power cut took what was published");
         assert_eq!(place(id(7, 40), EntryId::ZERO), Place::Next, "a journal that was deleted");
+        assert!(journal_begins_anew(id(7, 40), Some(EntryId::ZERO)));
+        assert!(!journal_begins_anew(EntryId::ZERO, Some(EntryId::ZERO)), "nothing is stored yet");
+        assert!(!journal_begins_anew(id(7, 40), Some(id(7, 38))) && !journal_begins_anew(id(7, 40), None));
     }
 
     proptest! {

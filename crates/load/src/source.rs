@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::rows::{RowMaker, quarantine};
-use crate::sequence::{Place, place_of_flat, place_of_record};
+use crate::sequence::{Place, journal_begins_anew, place_of_flat, place_of_record};
 use bytes::Bytes;
 use std::time::Instant;
 use tickhouse_model::{FrameId, Gap, GapCause, Record, Timestamp};
@@ -28,7 +28,7 @@ pub(crate) struct Source {
     /// Entries that Redis had ever added when everything was read.
     added: Option<u64>,
     /// Receive time of the last record.
-    received_at: Timestamp,
+    pub(crate) received_at: Timestamp,
 }
 
 /// A wait for missing records.
@@ -144,6 +144,11 @@ impl Source {
         };
         if place == Place::AfterHole {
             let to = record.as_ref().map_or(Timestamp::NONE, |(record, _)| record.received_at);
+            batch.push_gap(&origin, &self.lost(entry.id, to));
+        }
+        if place == Place::Next && journal_begins_anew(self.last, previous) {
+            let to = record.as_ref().map_or(Timestamp::NONE, |(record, _)| record.received_at);
+            tracing::warn!(stream = self.stream.name(), after = %self.last, "the journal begins anew, what lies between is a gap");
             batch.push_gap(&origin, &self.lost(entry.id, to));
         }
         batch.take(&self.stream, self.epoch, entry.id);

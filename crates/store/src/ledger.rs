@@ -1,6 +1,7 @@
 //! What is stored beside ticks: the ledger of records, what could not be read, and the holes.
 
 use crate::native::{BlockBuilder, ColumnSpec, NativeBlock, column};
+use crate::{Store, StoreError};
 use tickhouse_model::{FrameId, Gap, RecordKind, Timestamp};
 use uuid::Uuid;
 
@@ -199,6 +200,26 @@ pub struct LedgerRows {
     pub quarantined: usize,
     /// Rows of `feed_gaps`.
     pub gaps: usize,
+}
+
+impl Store {
+    /// When a record was received, to the microsecond; `None` where `frames` has no such record.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn received_at(
+        &self,
+        recorder: &str,
+        socket: u16,
+        (session, sequence): (u64, u64),
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT toUnixTimestamp64Micro(received_at) FROM frames \
+                   WHERE recorder = ? AND socket = ? AND session = ? AND sequence = ? LIMIT 1";
+        let query = self.client().query(sql).bind(recorder).bind(socket).bind(session).bind(sequence);
+        let found = query.fetch_optional::<i64>().await;
+        let found = found.map_err(|source| StoreError::query("read when a record was received", source))?;
+        Ok(found.map(|micros| Timestamp::from_nanos(micros.saturating_mul(1_000))))
+    }
 }
 
 fn micros(at: Timestamp) -> i64 {

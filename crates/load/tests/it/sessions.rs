@@ -51,3 +51,25 @@ async fn the_end_of_a_session_that_nobody_has_is_a_gap() {
     assert_eq!((loader.counters().holes, loader.counters().gaps_stored), (1, 1));
     loader.stop().await;
 }
+
+/// A journal that was deleted, or a new machine beside a restored store: what the old journal held beyond the mark is nowhere.
+#[tokio::test]
+async fn a_journal_that_begins_anew_is_a_gap_since_the_last_record() {
+    let mut world = World::new("session_anew").await;
+    let loader = world.loader();
+    world.send_frames(20, 2).await;
+    world.wait_stored().await;
+    loader.caught_up().await;
+    let first = world.session();
+    world.begin_journal_anew().await;
+    world.send_frames(5, 2).await;
+    world.wait_for(LEDGER, "25\t25\t2").await;
+    loader.caught_up().await;
+    let gaps = format!(
+        "SELECT cause, sequence, position(detail, 'after {first}-20 ') > 0, \
+         `from` = (SELECT toDateTime64(max(received_at), 3) FROM frames WHERE session = {first}), \
+         `to` = (SELECT toDateTime64(min(received_at), 3) FROM frames WHERE session > {first}) FROM feed_gaps"
+    );
+    world.wait_for(&gaps, "lost\t1\t1\t1\t1").await;
+    loader.stop().await;
+}

@@ -98,6 +98,18 @@ impl World {
         self.start_recorder();
     }
 
+    /// Ends the recorder and starts it with an empty journal, beside a Redis that is empty too: a new machine.
+    pub(crate) async fn begin_journal_anew(&mut self) {
+        self.socket = None;
+        let journal = self.journal.take().unwrap();
+        tokio::task::spawn_blocking(move || journal.close(PATIENCE)).await.unwrap();
+        self.stop_publisher().await;
+        self.journal_dir = tempfile::tempdir().unwrap();
+        let mut redis = self.redis().await;
+        let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.unwrap();
+        self.start_recorder();
+    }
+
     /// Ends the publisher: what is sent from now on stays in the journal.
     pub(crate) async fn stop_publisher(&mut self) {
         let (stop, task) = self.publisher.take().unwrap();
