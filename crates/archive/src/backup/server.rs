@@ -64,7 +64,8 @@ pub(crate) async fn backup(
     place: &Place,
     (id, base): (&str, Option<&str>),
 ) -> Result<(), BackupError> {
-    let mut settings = vec![format!("id = {}", literal(&format!("tickhouse-{id}")))];
+    let operation = operation(store, id);
+    let mut settings = vec![format!("id = {}", literal(&operation))];
     if let Some(base) = base {
         settings.push(format!("base_backup = {}", destination(place, base)));
     }
@@ -75,7 +76,7 @@ pub(crate) async fn backup(
         destination(place, id),
         settings.join(", ")
     );
-    wait(store, "BACKUP", &sql, &format!("tickhouse-{id}")).await
+    wait(store, "BACKUP", &sql, &operation).await
 }
 
 /// RESTORE of a whole database under another name.
@@ -85,7 +86,7 @@ pub(crate) async fn restore(
     place: &Place,
     (id, base): (&str, Option<&str>),
 ) -> Result<(), BackupError> {
-    let operation = format!("tickhouse-restore-{id}-{}", uuid::Uuid::new_v4().simple());
+    let operation = operation(store, &format!("restore:{id}:{}", uuid::Uuid::new_v4().simple()));
     let mut settings = vec![format!("id = {}", literal(&operation))];
     if let (Some(base), Place::S3(_)) = (base, place) {
         // the backup itself has the address of its base without the secret
@@ -128,11 +129,19 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Ends a BACKUP or RESTORE of ours that still runs.
+/// What the server calls a backup or restore of this database.
+fn operation(store: &Store, rest: &str) -> String {
+    format!("tickhouse:{}:{rest}", store.options().database)
+}
+
+/// Ends a BACKUP or RESTORE of this database that still runs, and waits for its end: the server goes on when we are killed.
 pub(crate) async fn end_all(store: &Store) -> Result<(), BackupError> {
-    let sql = "KILL QUERY WHERE query_id IN (SELECT query_id FROM system.backups WHERE startsWith(id, 'tickhouse-') \
-               AND status IN ('CREATING_BACKUP', 'RESTORING')) SYNC FORMAT Null";
-    Ok(run(store, "end the server's backup", sql).await?)
+    let sql = format!(
+        "KILL QUERY WHERE query_id IN (SELECT query_id FROM system.backups WHERE startsWith(id, {}) \
+         AND status IN ('CREATING_BACKUP', 'RESTORING')) SYNC FORMAT Null",
+        literal(&operation(store, ""))
+    );
+    Ok(run(store, "end the server's backup", &sql).await?)
 }
 
 /// Writes a text to S3, by the server.
