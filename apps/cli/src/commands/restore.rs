@@ -61,7 +61,15 @@ pub(crate) fn run(common: &Common, command: &Restore) -> anyhow::Result<()> {
             "id": record.id, "made_at": record.made_at, "database": name, "rows": record.rows(),
             "schema": record.schema, "needs": needs, "dry_run": command.dry_run,
         });
-        check_target(&store).await?;
+        if let Err(error) = check_target(&store).await {
+            if format!("{error:?}").contains("UNKNOWN_DATABASE") {
+                bail!(
+                    "nobody can log in to ClickHouse, since the users' default database is gone: of the embedded engine, \
+                     `tickhouse clickhouse stop` and `tickhouse clickhouse start` (or a restart of `up`) make an empty one"
+                );
+            }
+            return Err(error.into());
+        }
         if !command.dry_run {
             let progress = watch::Sender::new(BackupProgress::default());
             let restored = restore_backup(&store, &at, &chain, &progress);

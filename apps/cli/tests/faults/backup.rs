@@ -44,7 +44,7 @@ fn a_destroyed_database_comes_back_and_nothing_is_lost_or_double() {
     let here = folder.path();
     let (ledger, data) = (here.join("ledger"), here.join("data"));
     std::fs::create_dir(&data).unwrap();
-    let demo = Demo::start(&data, &["--ledger", ledger.to_str().unwrap()]);
+    let mut demo = Demo::start(&data, &["--ledger", ledger.to_str().unwrap()]);
     demo.wait_ticks(BETWEEN);
     killed_backup(here);
     let listed = json(here, &["backup", "list", "backups"]);
@@ -66,6 +66,12 @@ fn a_destroyed_database_comes_back_and_nothing_is_lost_or_double() {
 
     // the loader goes on, in vain, until the database is there again
     until("a database that is gone", || demo.ask("DROP DATABASE trading SYNC"));
+    // users of the embedded engine log in to that database: a start of the engine makes an empty one
+    demo.kill("clickhouse");
+    until("an empty database", || {
+        demo.ask("SELECT count() FROM system.tables WHERE database = 'trading'")
+            .filter(|tables| tables == "0")
+    });
     let restored = json(here, &["restore", "backups"]);
     assert_eq!(restored["id"], second["id"]);
     let least = second["rows"].as_u64().unwrap() / 2;
