@@ -85,9 +85,10 @@ pub(crate) fn run(common: &Common, command: &Restore) -> anyhow::Result<()> {
         if command.json {
             return output::json(&told);
         }
-        let word = if command.dry_run { "would restore" } else { "restored" };
+        let (word, end) =
+            if command.dry_run { ("would restore", "") } else { ("restored", ", every one compared") };
         output::line(&format!(
-            "{word} backup {} of {} into {name}: {} rows, every one compared",
+            "{word} backup {} of {} into {name}: {} rows{end}",
             record.id,
             record.made_at,
             output::grouped(record.rows())
