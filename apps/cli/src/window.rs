@@ -36,9 +36,11 @@ impl When {
             None => instant("today", now)?,
         };
         let to = match &self.to {
-            Some(text) => {
-                text.parse::<Date>().map_or_else(|_| instant(text, now), |day| Ok(Window::day(day).to))?
-            }
+            // a date with a time parses as a date too
+            Some(text) => match text.trim().parse::<Date>() {
+                Ok(day) if text.trim().len() == 10 => Window::day(day).to,
+                _ => instant(text, now)?,
+            },
             None => now,
         };
         Window::new(from, to)
@@ -60,6 +62,8 @@ mod tests {
         assert_eq!(window(When::default()), "2026-11-20T00:00:00.000+05:30 2026-11-20T10:15:30.000+05:30");
         let days = When { from: text("2026-11-18"), to: text("2026-11-19"), ..When::default() };
         assert_eq!(window(days), "2026-11-18T00:00:00.000+05:30 2026-11-20T00:00:00.000+05:30");
+        let hour = When { from: text("2026-11-18 09:15"), to: text("2026-11-18 10:15"), ..When::default() };
+        assert_eq!(window(hour), "2026-11-18T09:15:00.000+05:30 2026-11-18T10:15:00.000+05:30");
         let last = When { last: text("15m"), ..When::default() };
         assert_eq!(window(last), "2026-11-20T10:00:30.000+05:30 2026-11-20T10:15:30.000+05:30");
         let day = When { date: Some(Date::constant(2026, 11, 19)), ..When::default() };
