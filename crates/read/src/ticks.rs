@@ -133,7 +133,7 @@ impl Ticks {
 
 /// The rows of `tick_data` within a window. Its days are those of partitions, so most of them are not looked at.
 const WITHIN: &str = "timestamp >= {from:DateTime64(3)} AND timestamp < {to:DateTime64(3)} \
-     AND date >= toDate({from:DateTime64(3)}, 'Asia/Kolkata') AND date <= toDate({to:DateTime64(3)}, 'Asia/Kolkata')";
+     AND tick_data.date >= toDate({from:DateTime64(3)}, 'Asia/Kolkata') AND tick_data.date <= toDate({to:DateTime64(3)}, 'Asia/Kolkata')";
 
 fn within(statement: Statement, window: &Window) -> Statement {
     statement.with("from", window.from).with("to", window.to)
@@ -168,7 +168,7 @@ pub fn gaps(selection: &Selection, window: &Window) -> Statement {
          if(toUnixTimestamp64Milli(`to`) = 0, NULL, dateDiff('millisecond', `from`, `to`) / 1000) AS seconds, \
          cause, detail, tokens, recorder, socket, stream \
          FROM feed_gaps WHERE `from` < {{to:DateTime64(3)}} \
-         AND (toUnixTimestamp64Milli(`to`) = 0 OR `to` >= {{from:DateTime64(3)}}) AND {touched} \
+         AND (toUnixTimestamp64Milli(feed_gaps.`to`) = 0 OR feed_gaps.`to` >= {{from:DateTime64(3)}}) AND {touched} \
          ORDER BY `from`, recorder, stream, socket, session, sequence"
     );
     let statement = within(Statement::new(sql), window);
@@ -191,7 +191,7 @@ pub struct Instruments {
 }
 
 impl Instruments {
-    /// What they were on a day.
+    /// What they were on a day. Columns in the condition are the table's: an alias of the same name would be null where they are not.
     pub fn statement(&self, day: Date) -> Statement {
         let names: Vec<String> = self.names.iter().map(|name| name.to_uppercase()).collect();
         Statement::new(
@@ -199,7 +199,8 @@ impl Instruments {
              instrument_type, if(expiry = toDate(0), NULL, toDate32(expiry)) AS expiry, strike, tick_size, lot_size, \
              if(valid_from = toDate(0), NULL, toDate32(valid_from)) AS valid_from, \
              if(valid_to = toDate(65535), NULL, toDate32(valid_to)) AS valid_to \
-             FROM instruments FINAL WHERE valid_from <= {day:Date} AND valid_to >= {day:Date} AND valid_to > toDate(0) \
+             FROM instruments FINAL WHERE instruments.valid_from <= {day:Date} AND instruments.valid_to >= {day:Date} \
+             AND instruments.valid_to > toDate(0) \
              AND ({exchange:String} = '' OR exchange = {exchange:String}) \
              AND ({instrument_type:String} = '' OR instrument_type = {instrument_type:String}) \
              AND ({underlying:String} = '' OR underlying = {underlying:String}) \

@@ -91,7 +91,7 @@ async fn a_name_means_what_it_meant_on_each_day() {
 /// Every column, in every order, in every format that users take; and books, gaps, instruments.
 #[tokio::test]
 async fn statements_are_understood() {
-    let (_store, reader) = world("read_ticks_statements").await;
+    let (store, reader) = world("read_ticks_statements").await;
     let window = november(17, 21);
     let some = reader.select(&["OTHER".to_owned()], &window).await.unwrap();
     for (selection, order) in [(Selection::all(), TickOrder::Time), (some.clone(), TickOrder::Instrument)] {
@@ -116,9 +116,16 @@ async fn statements_are_understood() {
     let rows: Vec<Difference> = reader.rows(&statement).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.difference).collect::<Vec<_>>(), [-2, 0, 2].repeat(3));
     let count = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().lines().count();
-    for statement in [gaps(&some, &window), gaps(&Selection::all(), &window)] {
+    // one that is open, one of another instrument, one of before
+    let values = "('r', '2026-11-18 10:00:00', '1970-01-01 05:30:00', 'silent', []), \
+                  ('r', '2026-11-18 10:00:00', '2026-11-18 10:00:05', 'closed', [100]), \
+                  ('r', '2026-11-18 10:00:00', '2026-11-18 10:00:05', 'closed', [7]), \
+                  ('r', '2026-11-10 10:00:00', '2026-11-10 10:00:05', 'closed', [])";
+    run(&store, &format!("INSERT INTO feed_gaps (recorder, `from`, `to`, cause, tokens) VALUES {values}"))
+        .await;
+    for (statement, expected) in [(gaps(&some, &window), 2), (gaps(&Selection::all(), &window), 3)] {
         let bytes = reader.stream(&statement, Format::Csv).await.unwrap().collect().await.unwrap();
-        assert_eq!(count(bytes), 1, "only a header");
+        assert_eq!(count(bytes), expected + 1, "beside the header");
     }
     let day = Date::constant(2026, 11, 19);
     let instruments =
