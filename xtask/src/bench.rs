@@ -6,7 +6,8 @@ use crate::{install, run};
 use anyhow::bail;
 
 /// In the order of the page of results. `decode` is a program of its own: see benches/decoders/Cargo.toml.
-const BENCHES: [&str; 7] = ["decode", "format", "catch-up", "live", "bytes", "instruments", "candles"];
+const BENCHES: [&str; 8] =
+    ["decode", "format", "catch-up", "live", "bytes", "instruments", "candles", "queries"];
 
 /// Runs the benchmarks whose names contain `filter`; all without one.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
