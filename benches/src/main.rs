@@ -8,10 +8,12 @@ mod bytes;
 mod candles;
 mod catch_up;
 mod chain;
+mod day;
 mod format;
 mod instruments;
 mod live;
 mod market;
+mod queries;
 mod row_binary;
 mod rows;
 mod services;
@@ -56,6 +58,8 @@ enum Which {
     Bytes,
     /// 400,000 instruments into ClickHouse and memory, beside the brief's way
     Instruments,
+    /// The brief's queries over a day of ticks: its statements on its tables beside the named queries on ours
+    Queries,
     /// A whole option chain as of instants of a day of ticks
     Chain,
     /// Write a file like the brief's `token_lookup_enriched.json`
@@ -84,6 +88,7 @@ fn main() -> anyhow::Result<()> {
         Which::Instruments => {
             runtime.block_on(instruments::run(&tickhouse, python, amount.unwrap_or(400_000)))
         }
+        Which::Queries => runtime.block_on(queries::run(&tickhouse, amount.unwrap_or(20_000_000))),
         Which::Chain => runtime.block_on(chain::run(&tickhouse, amount.unwrap_or(20_000_000))),
         Which::TokenLookup { out } => instruments::generate(&out, amount.unwrap_or(400_000)),
         Which::Candles => runtime.block_on(candles::run(&tickhouse, python, amount.unwrap_or(2_100_000))),
