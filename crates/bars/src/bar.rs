@@ -66,6 +66,8 @@ pub struct Turnover {
     pub value: f64,
     /// Σ volume.
     pub volume: f64,
+    /// Prices of the packets that show a trade since the one before; `None` where there is none of them.
+    pub trades: Option<Prices>,
 }
 
 /// How long buckets are.

@@ -88,6 +88,8 @@ impl Walk<'_> {
             self.total = self.total.or(bucket.totals.map(|totals| totals.highest));
             return None;
         };
+        // a packet that only the book made repeats the price of a trade before it, which may be of the bar before
+        let seen = bucket.turnover.and_then(|turnover| turnover.trades).unwrap_or(seen);
         let at = bucket.at.as_millis();
         let key = self.day.key(at, self.interval);
         let phase = self.day.stretch(at).phase;

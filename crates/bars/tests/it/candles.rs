@@ -121,8 +121,12 @@ fn a_volume_weighted_price_takes_ticks_over_typical_prices() {
     let mut case =
         Case::of(Market::Nse, &[minute("10:00", 100.0, (0, 10)), minute("10:01", 110.0, (10, 20))]);
     assert_eq!(case.bars("5m")[0].vwap, Some(105.0));
-    case.buckets[1].turnover = Some(tickhouse_bars::Turnover { value: 1_080.0, volume: 10.0 });
+    case.buckets[1].turnover = Some(tickhouse_bars::Turnover { value: 1_080.0, volume: 10.0, trades: None });
     assert_eq!(case.bars("5m")[0].vwap, Some(104.0));
+    let price = |price: f64| tickhouse_bars::Prices { open: price, high: price, low: price, close: price };
+    let traded = tickhouse_bars::Turnover { value: 1_080.0, volume: 10.0, trades: Some(price(108.0)) };
+    case.buckets[1].turnover = Some(traded);
+    assert_eq!(case.bars("1m")[1].open, 108.0, "the price of the book's packets is that of a trade before");
     case.buckets.truncate(1);
     case.buckets[0].totals = Some(tickhouse_bars::Totals { lowest: 50, highest: 50 });
     assert_eq!(case.bars("5m")[0].vwap, None);

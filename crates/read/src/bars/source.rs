@@ -69,6 +69,11 @@ struct TurnoverRow {
     at: u32,
     value: f64,
     volume: f64,
+    trades: u64,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
 }
 
 #[derive(Row, Deserialize)]
@@ -133,7 +138,8 @@ impl Reader {
         Ok(rows.into_iter().map(|row| bucket(&row, turnover.get(&row.at).copied())).collect())
     }
 
-    /// Σ price × volume since the tick before, per slice; of the day's first tick only where it is the day's first trade.
+    /// Σ price × volume since the tick before, per slice, and the prices of the ticks that show a trade since; of the day's first tick
+    /// only where it is the day's first trade.
     async fn turnover_of(
         &self,
         part: &Part,
@@ -145,8 +151,10 @@ impl Reader {
         };
         let ticks = ticks_of();
         let sql = format!(
-            "SELECT toUInt32(toUnixTimestamp({at})) AS at, sum(last_price * traded) AS value, sum(traded) AS traded_volume FROM \
-             (SELECT used, last_price, greatest(0, toFloat64(volume) - toFloat64(lagInFrame(volume, 1, \
+            "SELECT toUInt32(toUnixTimestamp({at})) AS at, sum(last_price * traded) AS value, sum(traded) AS traded_volume, \
+             countIf(is_trade) AS trades, argMinIf(last_price, place, is_trade) AS open, maxIf(last_price, is_trade) AS high, \
+             minIf(last_price, is_trade) AS low, argMaxIf(last_price, place, is_trade) AS close FROM \
+             (SELECT used, last_price, row_number() OVER day AS place, traded > 0 AND NOT snapshot AS is_trade, greatest(0, toFloat64(volume) - toFloat64(lagInFrame(volume, 1, \
                  if(volume = last_traded_quantity, 0, volume)) OVER day)) AS traded \
               FROM ({ticks}) WHERE carries_total AND toDate(used) BETWEEN {{first:Date}} AND {{last:Date}} \
               WINDOW day AS (PARTITION BY toDate(used) ORDER BY used, timestamp, session, sequence, packet_index \
@@ -154,7 +162,12 @@ impl Reader {
              GROUP BY at"
         );
         let rows: Vec<TurnoverRow> = self.fetch("turnover", &of_days(sql, part)).await?;
-        Ok(rows.into_iter().map(|row| (row.at, Turnover { value: row.value, volume: row.volume })).collect())
+        let turnover = |row: TurnoverRow| {
+            let TurnoverRow { open, high, low, close, .. } = row;
+            let trades = (row.trades > 0).then_some(Prices { open, high, low, close });
+            (row.at, Turnover { value: row.value, volume: row.volume, trades })
+        };
+        Ok(rows.into_iter().map(turnover).collect())
     }
 
     /// When ticks of the instrument may have been missed. A gap that names no instruments is one of those whose ticks came the same

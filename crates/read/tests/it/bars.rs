@@ -139,7 +139,7 @@ async fn a_thousand_draws_are_what_brute_force_makes_of_the_ticks() {
     the_view_has_the_same_minutes(&store, &reader).await;
 }
 
-/// `tick_data_1min` knows no calendar; where a minute is complete in both, it has the same numbers.
+/// `tick_data_1min` knows no calendar; where a minute is complete in both, it has the same volume, and our prices within its own.
 async fn the_view_has_the_same_minutes(store: &Store, reader: &Reader) {
     let sql = "SELECT toInt64(toUnixTimestamp(timestamp)) AS at, open, high, low, last_price, volume, tick_count FROM tick_data_1min \
                WHERE instrument_token = ? AND complete";
@@ -154,9 +154,9 @@ async fn the_view_has_the_same_minutes(store: &Store, reader: &Reader) {
         let made = bars(reader, &name, "1m", window("2026-11-19", "2026-11-21"), &options).await;
         for bar in made.iter().map(|named| named.bar).filter(|bar| bar.complete) {
             let Some(row) = view.get(&bar.start.as_millis()) else { continue };
-            let ours =
-                (bar.start.as_seconds(), bar.open, bar.high, bar.low, bar.close, bar.volume, bar.tick_count);
-            assert_eq!(ours, *row, "{}", bar.start);
+            // the view can't tell a packet that a trade made from one of the book
+            assert_eq!((bar.volume, bar.tick_count), (row.5, row.6), "{}", bar.start);
+            assert!(row.2 >= bar.high && row.3 <= bar.low, "{}: {bar:?} {row:?}", bar.start);
             same += 1;
         }
     }

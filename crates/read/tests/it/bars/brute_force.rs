@@ -189,6 +189,9 @@ pub(crate) fn expected_bars(
                 last = Some(packet.volume);
             }
             let slice = slices.entry(at.div_euclid(length) * length).or_default();
+            if traded > 0.0 && !packet.snapshot {
+                slice.trades.push(packet.price);
+            }
             slice.traded.0 += traded * packet.price;
             slice.traded.1 += traded;
             slice.packets.push(packet);
@@ -204,6 +207,8 @@ pub(crate) fn expected_bars(
 struct Slice<'a> {
     packets: Vec<&'a Packet>,
     traded: (f64, f64),
+    /// Prices of the packets whose total is above that of the packet before.
+    trades: Vec<f64>,
 }
 
 impl Slice<'_> {
@@ -303,7 +308,10 @@ impl Day<'_> {
                 (stated_so_far, known_from_start) = (None, None);
             }
             let untraded = !anew && totals.is_some_and(|totals| totals.1 == 0);
-            let prices: Vec<f64> = seen.iter().map(|packet| packet.price).collect();
+            let prices: Vec<f64> = match slice.trades.as_slice() {
+                [] => seen.iter().map(|packet| packet.price).collect(),
+                trades => trades.to_vec(),
+            };
             let (mut open, close) = (prices[0], prices[prices.len() - 1]);
             let mut high = prices.iter().copied().fold(f64::MIN, f64::max);
             let mut low = prices.iter().copied().fold(f64::MAX, f64::min);
