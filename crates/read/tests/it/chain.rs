@@ -609,7 +609,7 @@ async fn rows_are_flat(reader: &Reader) {
         let rows = Answer::Rows(chain.rows().unwrap());
         let bytes = reader.present(rows, format).await.unwrap().collect().await.unwrap();
         if format == Format::Csv {
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            let text = String::from_utf8(bytes.clone()).unwrap();
             assert_eq!(text.lines().count(), 11);
             assert!(
                 text.lines()
