@@ -20,7 +20,7 @@ pub(crate) fn escaped(value: &str) -> String {
         if plain {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            name.extend([format!("%{byte:02X}")]);
         }
     }
     if name.len() > LONGEST || name == NONE {

@@ -24,7 +24,7 @@ use tickhouse_store::Store;
 pub use apply::{Outcome, RetentionReport};
 
 /// A partition that was loaded into more recently is left alone: what is being caught up with comes in many batches.
-pub const QUIET: Duration = Duration::from_secs(3_600);
+pub const QUIET: Duration = Duration::from_hours(1);
 
 /// A table whose old partitions may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

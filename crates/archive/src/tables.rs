@@ -9,6 +9,7 @@ use tickhouse_read::{Format, Reader, Statement};
 
 /// A table, or a view, that can be exported by days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says what a table has")]
 pub struct Table {
     /// Its name.
     pub name: &'static str,

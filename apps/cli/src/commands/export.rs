@@ -96,7 +96,7 @@ fn day(text: &str, now: Timestamp) -> anyhow::Result<Date> {
     let day = |at: Timestamp| at.ist().date_text().parse::<Date>().context("no day");
     match text {
         "today" => day(now),
-        "yesterday" => day(now.minus(Duration::from_secs(86_400))),
+        "yesterday" => day(now.minus(Duration::from_hours(24))),
         text => text
             .parse()
             .ok()

@@ -77,14 +77,14 @@ impl Export {
         let table = self.request.table;
         let mut condition = "date BETWEEN {from:Date} AND {to:Date}".to_owned();
         if self.cut.is_some() {
-            condition += &format!(" AND `{}` < {{cut:DateTime64(3)}}", table.time);
+            condition.extend([" AND `", table.time, "` < {cut:DateTime64(3)}"]);
         }
         if !self.request.symbols.is_empty() {
-            let names = "{names:Array(String)}";
+            let list = "{names:Array(String)}";
             let named = |has_exchange| {
-                let symbol = format!("toString(symbol) IN {names}");
+                let symbol = format!("toString(symbol) IN {list}");
                 if has_exchange {
-                    format!("{symbol} OR concat(exchange, ':', symbol) IN {names}")
+                    format!("{symbol} OR concat(exchange, ':', symbol) IN {list}")
                 } else {
                     symbol
                 }
@@ -98,7 +98,7 @@ impl Export {
                     named(true)
                 )
             };
-            condition += &format!(" AND (instrument_token IN {{tokens:Array(UInt32)}} OR {by_name})");
+            condition.extend([" AND (instrument_token IN {tokens:Array(UInt32)} OR ", &by_name, ")"]);
         }
         condition
     }

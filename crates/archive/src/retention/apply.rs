@@ -91,7 +91,7 @@ impl Retention {
                     self.drop_partitions(retained.stored_in, &stretch.partitions).await?;
                     None
                 }
-                Some(folder) => self.into_files(folder, retained, &stretch, stop, report, tell).await?,
+                Some(folder) => self.file_away(folder, retained, &stretch, stop, report, tell).await?,
             },
         };
         let removed = refusal.is_none();
@@ -105,7 +105,7 @@ impl Retention {
     }
 
     /// Exports a stretch and removes it; a refusal in words, upon which everything is as it was.
-    async fn into_files(
+    async fn file_away(
         &self,
         folder: &Path,
         retained: Retained,

@@ -112,6 +112,7 @@ async fn every_format_holds_what_the_table_holds() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a few rows for every table")]
 async fn every_table_can_be_exported_and_read_back() {
     let store = store("export_tables").await;
     ticks(&store, "2026-11-16", &["INFY", "NIFTY"], 300).await;
