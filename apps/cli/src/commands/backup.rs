@@ -35,7 +35,7 @@ A folder is one of this machine. docs/backup.md says what is in a backup and wha
 pub(crate) struct Backup {
     #[command(subcommand)]
     command: Option<BackupCommand>,
-    /// Folder of this machine, or s3://BUCKET/FOLDER
+    /// Folder of this machine, or `s3://BUCKET/FOLDER`
     #[arg(long, value_name = "PLACE", required = true)]
     to: Option<String>,
     /// Only what changed since the newest backup there
@@ -63,7 +63,7 @@ enum BackupCommand {
 /// A place to look at.
 #[derive(Debug, Args)]
 struct Look {
-    /// Folder, s3://BUCKET/FOLDER, or one backup in it
+    /// Folder, `s3://BUCKET/FOLDER`, or one backup in it
     place: String,
     /// One JSON object
     #[arg(long)]
@@ -163,7 +163,7 @@ async fn create(
 /// What the journals must keep until the next backup is there: a store that is lost is filled up from them.
 async fn warn_of_short_journals(config: &Config, store: &Store, place: &Place) -> anyhow::Result<()> {
     let keep = config.journal.keep_for;
-    let newest = list_backups(store, place).await?.into_iter().filter_map(|listed| listed.record).last();
+    let newest = list_backups(store, place).await?.into_iter().rev().find_map(|listed| listed.record);
     let made_at = newest.and_then(|record| tickhouse_model::Timestamp::from_text(&record.made_at));
     if let Some(made_at) = made_at.filter(|_| keep > Duration::ZERO) {
         let hours = config.clock.now().since(made_at).as_secs() / 3_600;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 /// older schema is migrated. What was stored after the backup is loaded again from the journals, as far as they have it.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// Folder, s3://BUCKET/FOLDER (its newest backup), or one backup in it
+    /// Folder, `s3://BUCKET/FOLDER` (its newest backup), or one backup in it
     from: String,
     /// Database to restore into: empty, or not there [default: the configured one]
     #[arg(long, value_name = "NAME", value_parser = database)]
