@@ -56,7 +56,7 @@ pub(crate) struct Day {
     batches: u64,
 }
 
-/// SplitMix64.
+/// A die with a seed: `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {

@@ -10,7 +10,7 @@ use crate::services::{ClickHouse, ask, run as execute};
 use crate::usage::machine;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tickhouse_model::Timestamp;
@@ -29,6 +29,9 @@ const BARS: &str = include_str!("brief_tick_data_1min.sql");
 /// INFY on NSE.
 const SHARE: &str = "408065";
 
+/// Columns that name a row, and those that are the same in both answers: the brief's name and ours.
+type Same = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
 /// A statement of the brief, and what is asked of a named query for the same purpose.
 struct Case {
     name: &'static str,
@@ -36,8 +39,8 @@ struct Case {
     instruments: &'static [&'static str],
     last_hour: bool,
     limit: Option<u64>,
-    /// Columns that are the same in both answers, by the columns that name a row.
-    same: Option<(&'static [&'static str], &'static [(&'static str, &'static str)])>,
+    /// Where the brief's statement is right.
+    same: Option<Same>,
 }
 
 macro_rules! case {
@@ -120,7 +123,7 @@ pub(crate) async fn run(tickhouse: &Path, ticks: usize) -> anyhow::Result<()> {
 async fn brief_tables(ours: &Store, rows: u64) -> anyhow::Result<Store> {
     execute(ours, "CREATE DATABASE brief").await?;
     let mut options = ours.options().clone();
-    options.database = "brief".to_owned();
+    "brief".clone_into(&mut options.database);
     let brief = Store::new(options);
     execute(&brief, &TABLE.replacen("brief", "tick_data", 1)).await?;
     execute(&brief, BARS.trim_end().trim_end_matches(';')).await?;
@@ -156,7 +159,7 @@ fn question(case: &Case) -> anyhow::Result<Question> {
     } else if case.name == "slow-queries" {
         Ok(Window {
             from: Timestamp::from_millis(0),
-            to: at("15:50")?.plus(Duration::from_secs(86_400 * 3_650)),
+            to: at("15:50")?.plus(Duration::from_hours(24 * 3_650)),
         })
     } else {
         Ok(Window::day(day::DATE.parse()?))
@@ -234,7 +237,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 /// Both answers have the same rows, as far as the columns go that both have.
 async fn compare(
     name: &str,
-    (keys, columns): (&[&str], &[(&str, &str)]),
+    (keys, columns): Same,
     statements: &[(&Reader, Statement); 2],
 ) -> anyhow::Result<()> {
     let [(brief, theirs), (ours, own)] = statements;
@@ -242,13 +245,13 @@ async fn compare(
     let own: Vec<Value> = ours.rows(own).await?;
     let key = |row: &Value| keys.iter().map(|key| row[*key].to_string()).collect::<Vec<_>>();
     let theirs: HashMap<_, &Value> = theirs.iter().map(|row| (key(row), row)).collect();
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     for row in &own {
         let other = theirs.get(&key(row)).with_context(|| format!("{name}: the brief has no {row}"))?;
         for (theirs, own) in columns {
             ensure!(other[*theirs] == row[*own], "{name}: {other} and {row}");
         }
-        seen.insert(key(row), ());
+        seen.insert(key(row));
     }
     ensure!(seen.len() == theirs.len(), "{name}: {} rows of {}", seen.len(), theirs.len());
     Ok(())

@@ -17,7 +17,7 @@ use tickhouse_read::{
 };
 
 /// An hour: the usual window of queries that are about the present.
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The questions of every day, by name.
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod killed;
 mod parts;
 mod publish;
 mod push;
+mod query;
 mod services;
 mod universe;
 mod whole;

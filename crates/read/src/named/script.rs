@@ -12,10 +12,10 @@ impl NamedQuery {
             // the value is written as a field of tab-separated text, and then as a literal of SQL
             let value = value.replace('\\', "\\\\").replace('\'', "\\'");
             let about = self.parameters().find(|known| known.name == name).map_or("", |known| known.about);
-            // writing to a String can't fail
-            let _ = writeln!(text, "SET param_{name} = '{value}'; -- {about}");
+            // a String takes whatever is written
+            writeln!(text, "SET param_{name} = '{value}'; -- {about}").ok();
         }
-        let _ = writeln!(text, "\n{};", statement.sql().trim_end());
+        writeln!(text, "\n{};", statement.sql().trim_end()).ok();
         text
     }
 

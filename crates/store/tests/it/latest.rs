@@ -7,6 +7,8 @@ use tickhouse_model::{DataQuality, IST_OFFSET_SECONDS, SessionType};
 use tickhouse_store::{Deduplicate, MendPartition, Partition, SchemaOptions, Store, Tick, migrate};
 use uuid::Uuid;
 
+/// Used time, receive time, sequence, place in the frame.
+type Place = (i64, i64, u64, u16);
 /// Day, token, session and packet type; what the latest tick of them says.
 type Latest = BTreeMap<String, String>;
 
@@ -16,7 +18,7 @@ fn day(millis: i64) -> i64 {
 
 /// The rules in words of their own: see `migrations/0008_latest_prices.sql`.
 fn brute_force(ticks: &[Tick<'_>]) -> Latest {
-    let mut best: BTreeMap<String, ((i64, i64, u64, u16), String)> = BTreeMap::new();
+    let mut best: BTreeMap<String, (Place, String)> = BTreeMap::new();
     for tick in ticks {
         let live = ["ltp", "quote", "full", "index_quote", "index_full"].contains(&tick.packet_type);
         let (received, said) = (tick.timestamp.as_millis(), tick.exchange_timestamp.as_millis());

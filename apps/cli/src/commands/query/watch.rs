@@ -63,7 +63,9 @@ impl Screen {
 
     /// As much as fits: line by line over what stood there, so that nothing flickers.
     fn draw(&mut self, title: &str, table: String) -> anyhow::Result<()> {
-        let (width, height) = size().unwrap_or((120, 40));
+        // some terminals say that they have no size
+        let (width, height) =
+            size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((120, 40));
         let mut out = stdout().lock();
         queue!(out, MoveTo(0, 0))?;
         for (row, line) in std::iter::once(title).chain(table.lines()).take(usize::from(height)).enumerate() {
