@@ -115,7 +115,7 @@ impl Walk<'_> {
             // an index's packets before its open may still state the day before
             bucket.totals.is_some() || phase != SessionType::PreMarket
         });
-        let prices = self.repair(seen, range, key, (first, inside || !cut));
+        let prices = self.repair(seen, range, key, (first, inside || !cut, bucket.totals.is_some()));
         let known = match (bucket.totals, self.before) {
             // volume since the opening is known; prices only if the packets state the day
             (Some(_), None) if self.total.is_none() && !is_first_trade_seen => {
@@ -185,13 +185,13 @@ impl Walk<'_> {
 
     /// The prices of a bucket, with what the day's own open, high and low tell. `first`: the day's first trade lies in it, or
     /// between it and the last observation within the bar; `joined`: what happened since the last observation lies in this bar, or
-    /// was not missed.
+    /// was not missed; `counts`: its packets carry totals, so it is no index.
     fn repair(
         &mut self,
         seen: Prices,
         range: Option<DayRange>,
         key: Key,
-        (first, joined): (bool, bool),
+        (first, joined, counts): (bool, bool, bool),
     ) -> Prices {
         let Some(range) = range else {
             return seen;
@@ -211,15 +211,12 @@ impl Walk<'_> {
             if joined && range.low < before.low {
                 prices.low = prices.low.min(range.low);
             }
-        } else if self.range.is_none()
-            && (begins_regular || is_day)
-            && (!self.has_traded || self.total.is_none())
-        {
+        } else if self.range.is_none() && (begins_regular || is_day) && (!self.has_traded || !counts) {
             // no auction was seen, or it is an index: the first bar of trading opens at the day's open
             prices.open = range.open;
             prices.high = prices.high.max(range.open);
             prices.low = prices.low.min(range.open);
-            if self.total.is_none() && joined {
+            if !counts && joined {
                 prices.high = prices.high.max(range.high);
                 prices.low = prices.low.min(range.low);
                 self.opened = Some(key);

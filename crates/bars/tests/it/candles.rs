@@ -101,6 +101,19 @@ fn complete_minutes_keep_their_ticks_and_short_candles_go_first() {
     assert_eq!(bars.last().unwrap().end, at("15:30"));
 }
 
+/// Recorded from 10:00 on: what came before in the hour is the broker's, though the packets state the day's range.
+#[test]
+fn a_recording_that_begins_within_a_bar_is_completed_by_candles() {
+    let first = crate::of_day(minute("10:00", 100.0, (5_000, 5_100)), 90.0, 120.0, 80.0);
+    let mut case = Case::of(Market::Nse, &[first]);
+    let alone = case.bars("1h")[0];
+    assert_eq!((alone.open, alone.high, alone.volume, alone.complete), (90.0, 100.0, 100, false));
+    case.candles = vec![candle("09:59", 1, 95.0, 40), candle("10:00", 1, 101.0, 130)];
+    let joined = case.bars("1h")[0];
+    let found = (joined.open, joined.high, joined.volume, joined.complete, joined.source);
+    assert_eq!(found, (95.0, 101.0, 170, true, Source::Candles));
+}
+
 #[test]
 fn a_day_without_ticks_or_with_half_of_them_is_the_brokers() {
     let mut case = with_a_gap();

@@ -338,9 +338,9 @@ impl Day<'_> {
                     if (inside || uncut) && day.2 < before.2 {
                         low = low.min(day.2);
                     }
-                } else if stated_so_far.is_none() && at_begin && (!any_bar || running.is_none()) {
+                } else if stated_so_far.is_none() && at_begin && (!any_bar || totals.is_none()) {
                     (open, high, low) = (day.0, high.max(day.0), low.min(day.0));
-                    if running.is_none() && (inside || uncut) {
+                    if totals.is_none() && (inside || uncut) {
                         (high, low) = (high.max(day.1), low.min(day.2));
                         known_from_start = Some(start);
                     }
