@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+use tickhouse_model::Timestamp;
+use tickhouse_telemetry::Clock;
 
 const HEADER: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
                       instrument_type,segment,exchange";
@@ -68,7 +70,7 @@ fn until(what: &str, here: &Path, sql: &str, wanted: &str) {
             return;
         }
         let log = std::fs::read_to_string(here.join("up")).unwrap_or_default();
-        assert!(started.elapsed() < Duration::from_secs(60), "{what}: {found} instead of {wanted}\n{log}");
+        assert!(started.elapsed() < Duration::from_mins(1), "{what}: {found} instead of {wanted}\n{log}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -85,12 +87,12 @@ fn up_syncs_each_day_and_follows_feeds() {
     );
     std::fs::write(here.join("tickhouse.toml"), settings).unwrap();
     // four hours a second, from an evening on
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let clock = Clock::simulated(Timestamp::from_text("2026-11-19 20:00").unwrap(), 14_400.0);
     let words = ["up", "--data-dir", "data", "--clickhouse-http-port", "0", "--clickhouse-tcp-port", "0"];
     let ports = ["--redis-port", "0", "--http-port", "0"];
     let mut up = tickhouse(&[&words[..], &ports].concat())
         .current_dir(here)
-        .env("TICKHOUSE_CLOCK", format!("2026-11-19T20:00:00+05:30@{now}*14400"))
+        .env("TICKHOUSE_CLOCK", clock.to_string())
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(here.join("up")).unwrap())
         .spawn()

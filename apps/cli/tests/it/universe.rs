@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tickhouse_journal::JournalReader;
-use tickhouse_model::{RECORD_HEADER_LEN, RecordKind};
+use tickhouse_model::{RECORD_HEADER_LEN, RecordKind, Timestamp};
+use tickhouse_telemetry::Clock;
 
 const RULES: &str = r#"
 [[universe]]
@@ -230,13 +231,13 @@ fn a_larger_day_opens_sockets() {
         "[kite]\ntokens_per_socket = 40\n\n[[universe]]\nname = \"shares\"\nsubscribe = [\"NSE:*@quote\"]\n";
     std::fs::write(here.join("tickhouse.toml"), rules).unwrap();
     let (small, address) = exchange_of(here, "60", "127.0.0.1:0");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let clock = Clock::simulated(Timestamp::from_text("2026-11-19 09:00").unwrap(), 7_200.0);
     // two hours a second
     let log = std::fs::File::create(here.join("record.log")).unwrap();
     let socket_url = format!("ws://{address}");
     let words = ["record", "--url", &socket_url, "--redis-url", "redis://127.0.0.1:1", "--data-dir", "data"];
     let recorder = tickhouse(&words)
-        .env("TICKHOUSE_CLOCK", format!("2026-11-19T09:00:00+05:30@{now}*7200"))
+        .env("TICKHOUSE_CLOCK", clock.to_string())
         .current_dir(here)
         .stderr(log)
         .spawn()
