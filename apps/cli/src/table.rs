@@ -84,10 +84,10 @@ fn cells(column: &Column, at: usize, rows: &[Vec<Value>]) -> Vec<String> {
     texts
 }
 
-/// Decimals that the shortest text of a number has, at most [`DECIMALS`].
+/// Decimals that a number has when it is rounded to [`DECIMALS`].
 fn decimals_of(number: f64) -> usize {
-    let text = number.to_string();
-    text.split_once('.').map_or(0, |(_, decimals)| decimals.len().min(DECIMALS))
+    let text = format!("{number:.DECIMALS$}");
+    text.split_once('.').map_or(0, |(_, decimals)| decimals.trim_end_matches('0').len())
 }
 
 fn plain(value: &Value) -> String {
@@ -142,6 +142,6 @@ NIFTY      24000.5        7  2026-11-20 09:15:00  2026-11-20 09:15:00.250
 
     #[test]
     fn a_price_keeps_its_decimals_and_no_noise() {
-        assert_eq!([0.0, 100.05, 0.1 + 0.2, 83.1225, 1e-9].map(decimals_of), [0, 2, 4, 4, 4]);
+        assert_eq!([0.0, 100.05, 0.1 + 0.2, 83.1225, 1e-9].map(decimals_of), [0, 2, 1, 4, 0]);
     }
 }

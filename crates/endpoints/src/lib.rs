@@ -157,6 +157,12 @@ pub fn of_what_runs(config: &Config) -> PathBuf {
     }
 }
 
+/// Whether what somebody looks at is a demo: its exchange never closes, whatever the calendar says.
+pub fn is_demo(config: &Config) -> bool {
+    let run_dir = run_dir(&of_what_runs(config));
+    RunFile::read(&run_dir, "demo").is_some_and(|file| file.is_alive())
+}
+
 /// Ports of what runs on this data directory: under `up` or `demo`, else in the background.
 pub fn ports(config: &Config) -> Option<Ports> {
     let run_dir = run_dir(&config.data_dir);

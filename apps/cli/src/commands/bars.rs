@@ -94,7 +94,7 @@ pub(crate) fn run(common: &Common, command: &Bars) -> anyhow::Result<()> {
     let now = config.clock.now();
     let window = command.when.window(now)?;
     let options = BarOptions {
-        calendar: instruments::calendar(&config)?,
+        calendar: instruments::calendar_of_ticks(&config)?,
         sources: match command.source {
             MadeOf::Both => BarSources::Both,
             MadeOf::Ticks => BarSources::Ticks,
