@@ -1,5 +1,6 @@
 //! The rules of docs/bars.md, by example and by property.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::float_cmp, reason = "prices are handed on, never computed")]
 
 mod candles;
 mod properties;

@@ -1,4 +1,9 @@
 //! Bars against brute force over plain rows of `tick_data`, and what only a database has: candles, contracts, names.
+#![allow(
+    clippy::float_cmp,
+    clippy::struct_field_names,
+    reason = "prices are handed on, never computed; kind is a packet's, day a day's"
+)]
 
 mod brute_force;
 mod market;

@@ -121,6 +121,7 @@ fn india_day(millis: i64) -> i64 {
 }
 
 /// The rules in words of their own: see `migrations/0003_bars.sql` and `0007_bar_extremes.sql`.
+#[expect(clippy::too_many_lines, reason = "one rule after the other")]
 fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
     let live = ["ltp", "quote", "full", "index_quote", "index_full"];
     let mut days: BTreeMap<(u32, i64), Vec<(i64, &Tick<'_>)>> = BTreeMap::new();
@@ -190,7 +191,7 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
                     if untraded && (lowest == Some(0) || !cut) && (bottom..=top).contains(&last.last_price) {
                         (open, high, low) = (any.open_price, top, bottom);
                     } else if let (Some((was, upper, lower)), false) = (stated, cut)
-                        && was == any.open_price
+                        && was.to_bits() == any.open_price.to_bits()
                     {
                         high = if top > upper { high.max(top) } else { high };
                         low = if bottom < lower { low.min(bottom) } else { low };
