@@ -39,31 +39,31 @@ impl Statement {
 /// What can be a parameter's value.
 pub trait Parameter {
     /// The value as the server reads it: escaped like a field of tab-separated text.
-    fn text(&self) -> String;
+    fn text(self) -> String;
 }
 
 impl Parameter for &str {
-    fn text(&self) -> String {
+    fn text(self) -> String {
         escaped(self)
     }
 }
 
 impl Parameter for String {
-    fn text(&self) -> String {
-        escaped(self)
+    fn text(self) -> String {
+        escaped(&self)
     }
 }
 
 /// For `Date`.
 impl Parameter for Date {
-    fn text(&self) -> String {
+    fn text(self) -> String {
         self.to_string()
     }
 }
 
 /// For `DateTime64(3, …)`: milliseconds, so that no time zone is involved. Anything finer is cut off.
 impl Parameter for Timestamp {
-    fn text(&self) -> String {
+    fn text(self) -> String {
         let millis = self.as_millis();
         format!("{}.{:03}", millis.div_euclid(1_000), millis.rem_euclid(1_000))
     }
@@ -73,13 +73,13 @@ macro_rules! numbers {
     ($($number:ty),*) => {
         $(
             impl Parameter for $number {
-                fn text(&self) -> String {
+                fn text(self) -> String {
                     self.to_string()
                 }
             }
 
             impl Parameter for &[$number] {
-                fn text(&self) -> String {
+                fn text(self) -> String {
                     let numbers: Vec<String> = self.iter().map(ToString::to_string).collect();
                     format!("[{}]", numbers.join(","))
                 }
@@ -91,7 +91,7 @@ macro_rules! numbers {
 numbers!(u8, u16, u32, u64, i32, i64, f64);
 
 impl Parameter for &[String] {
-    fn text(&self) -> String {
+    fn text(self) -> String {
         let quoted: Vec<String> =
             self.iter().map(|text| format!("'{}'", escaped(text).replace('\'', "\\'"))).collect();
         format!("[{}]", quoted.join(","))

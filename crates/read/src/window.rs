@@ -55,7 +55,7 @@ impl Window {
         let epoch = Date::constant(1970, 1, 1);
         let days = i64::from((date - epoch).get_days());
         let from = Timestamp::from_millis((days * DAY - IST_OFFSET_SECONDS) * 1_000);
-        Self { from, to: from.plus(Duration::from_secs(86_400)) }
+        Self { from, to: from.plus(Duration::from_hours(24)) }
     }
 
     /// The last stretch before `now`.
@@ -95,7 +95,7 @@ pub fn instant(text: &str, now: Timestamp) -> Result<Timestamp, WindowError> {
     match text {
         "today" => return Timestamp::from_text(&today).ok_or_else(|| WindowError::Time(text.to_owned())),
         "yesterday" => {
-            let day = now.minus(Duration::from_secs(86_400)).ist().date_text();
+            let day = now.minus(Duration::from_hours(24)).ist().date_text();
             return Timestamp::from_text(&day).ok_or_else(|| WindowError::Time(text.to_owned()));
         }
         _ => {}

@@ -16,7 +16,7 @@ use tickhouse_archive::{
 };
 use tickhouse_model::Timestamp;
 
-/// Tables into files that DuckDB, polars, pandas and others read, a folder per day, with a manifest of rows and digests. Each file is
+/// Tables into files that `DuckDB`, polars, pandas and others read, a folder per day, with a manifest of rows and digests. Each file is
 /// read back and compared with the table. After a kill, run it again: what is whole and unchanged is not asked for again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -33,7 +33,7 @@ pub(crate) struct ExportCommand {
     /// Last day, included [default: today, up to the last minute]
     #[arg(long, value_name = "DAY", default_value = "today")]
     to: String,
-    /// tick_data, tick_data_1min, candles, indices_data, news_data, frames, feed_gaps or quarantine
+    /// `tick_data`, `tick_data_1min`, candles, `indices_data`, `news_data`, frames, `feed_gaps` or quarantine
     #[arg(long, value_name = "TABLE", default_value = "tick_data")]
     table: Table,
     /// Only these: NIFTY, NSE:INFY or a token; several with commas

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tickhouse_archive::{Action, Retention, RetentionReport, RetentionRules, Stop, Stretch, retained};
 use tickhouse_config::Config;
 
-/// What is old goes, by section [retention]: into Parquet files first if `export_to` is set, and only once they were read back and
+/// What is old goes, by section `[retention]`: into Parquet files first if `export_to` is set, and only once they were read back and
 /// compared. Nothing goes by itself: let a timer run `tickhouse retention apply` once a day.
 #[derive(Debug, Args)]
 pub(crate) struct RetentionCommand {

@@ -97,7 +97,7 @@ async fn a_thousand_switch_points() {
     world.wait_for("SELECT count() > 100 FROM tick_data", "1").await;
     let tokens: Vec<u32> = [1, 5, 12].map(|number| crate::world::packet(number).token.0).into();
     let names: Vec<String> = tokens.iter().map(ToString::to_string).collect();
-    let today = Window::last(Duration::from_secs(3_600), world.clock.now());
+    let today = Window::last(Duration::from_hours(1), world.clock.now());
     let some = world.reader().select(&names, &today).await.unwrap().open_ended();
     let selections = Arc::new([(Selection::all(), Vec::new()), (some, tokens)]);
 

@@ -320,19 +320,17 @@ pub(crate) async fn read_to(
     let deadline = Instant::now() + PATIENCE;
     while expected.iter().any(|(origin, count)| got.get(*origin).map_or(0, Vec::len) < *count) {
         let left = deadline.saturating_duration_since(Instant::now());
-        let batch = match tokio::time::timeout(left, follower.next()).await {
-            Ok(batch) => batch.unwrap().unwrap(),
-            Err(_) => {
-                let missing: Vec<_> = expected
-                    .iter()
-                    .filter(|(origin, count)| got.get(**origin).map_or(0, Vec::len) < **count)
-                    .map(|(origin, count)| {
-                        format!("{origin}: {} of {count}", got.get(*origin).map_or(0, Vec::len))
-                    })
-                    .collect();
-                panic!("missing: {missing:?}, {:?}", follower.status());
-            }
+        let Ok(batch) = tokio::time::timeout(left, follower.next()).await else {
+            let missing: Vec<_> = expected
+                .iter()
+                .filter(|(origin, count)| got.get(**origin).map_or(0, Vec::len) < **count)
+                .map(|(origin, count)| {
+                    format!("{origin}: {} of {count}", got.get(*origin).map_or(0, Vec::len))
+                })
+                .collect();
+            panic!("missing: {missing:?}, {:?}", follower.status());
         };
+        let batch = batch.unwrap().unwrap();
         assert!(!batch.is_empty());
         for tick in &batch {
             got.entry(origin_of(tick)).or_default().push(sent_of(tick));
