@@ -2,8 +2,8 @@
 
 use crate::commands::{
     backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export, import,
-    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, sim, sql, status,
-    supervise, universe, up,
+    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, sim, sql,
+    status, supervise, universe, up,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

@@ -91,7 +91,9 @@ pub enum ReadError {
         most: u64,
     },
     /// There are no futures on that name.
-    #[error("no futures on {name:?} are listed from {day} on: is that day's master loaded? `tickhouse instruments sync`")]
+    #[error(
+        "no futures on {name:?} are listed from {day} on: is that day's master loaded? `tickhouse instruments sync`"
+    )]
     NoFutures {
         /// What was asked for.
         name: String,

@@ -21,8 +21,8 @@ mod window;
 pub use answer::{Answer, ComputedRows};
 pub use bars::{BarOptions, BarSources, MOST_BARS, NamedBar, Reconciliation, difference_rows};
 pub use chain::{
-    Basis, ChainOptions, Expiry, ExpiryError, Forward, ForwardSource, Leg, NoVolatilityBecause, OptionChain, Reference, Stale,
-    Strike, Totals,
+    Basis, ChainOptions, Expiry, ExpiryError, Forward, ForwardSource, Leg, NoVolatilityBecause, OptionChain,
+    Reference, Stale, Strike, Totals,
 };
 pub use error::ReadError;
 pub use format::Format;

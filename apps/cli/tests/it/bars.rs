@@ -27,6 +27,7 @@ fn rows(text: &str) -> Vec<Value> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one day, told from its begin to its end")]
 fn bars_of_ticks_and_of_candles_agree_and_join() {
     let mut parts = Parts::start();
     // a Thursday morning, half a minute to the second
