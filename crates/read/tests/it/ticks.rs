@@ -88,6 +88,11 @@ async fn a_name_means_what_it_meant_on_each_day() {
     assert_eq!(seen(&reader, Selection::all(), window).await.len(), 30);
 }
 
+#[derive(Deserialize)]
+struct Difference {
+    difference: i64,
+}
+
 /// Every column, in every order, in every format that users take; and books, gaps, instruments.
 #[tokio::test]
 async fn statements_are_understood() {
@@ -101,10 +106,6 @@ async fn statements_are_understood() {
                 reader.stream(&ticks.statement().unwrap(), format).await.unwrap().collect().await.unwrap();
             assert!(!bytes.is_empty());
         }
-    }
-    #[derive(Deserialize)]
-    struct Difference {
-        difference: i64,
     }
     let books = depth(&some, &window, 5);
     let inner = books.sql().to_owned();
