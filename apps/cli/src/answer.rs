@@ -74,20 +74,12 @@ pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::
         // a lock for all of it would stand across awaits
         return write(reader, answer, format, &mut io::stdout()).await;
     };
-    let partial = partial_of(path);
-    let mut file =
-        std::fs::File::create(&partial).with_context(|| format!("{} can't be written", partial.display()))?;
-    let written = write(reader, answer, format, &mut file).await;
-    let kept = written.and_then(|()| {
-        file.sync_all()
-            .and_then(|()| std::fs::rename(&partial, path))
-            .with_context(|| format!("{} can't be written", path.display()))
-    });
-    if kept.is_err() {
-        // the error that stopped us says more than one of cleaning up
-        std::fs::remove_file(&partial).ok();
+    let mut target = Target::of(path)?;
+    tokio::select! {
+        written = write(reader, answer, format, target.file()) => written?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted: {} was not written", path.display()),
     }
-    kept
+    target.keep(path)
 }
 
 /// Writes an answer as a table to standard output, and gives whether it has rows.
@@ -110,16 +102,46 @@ fn note_more() {
 /// Writes a text that is ready, as asked: with a line's end behind it.
 pub(crate) fn show_text(text: &str, how: &How) -> anyhow::Result<()> {
     let Some(path) = &how.output else { return Ok(output::line(text)?) };
-    let partial = partial_of(path);
-    let written =
-        std::fs::write(&partial, format!("{text}\n")).and_then(|()| std::fs::rename(&partial, path));
-    written.with_context(|| format!("{} can't be written", path.display()))
+    let mut target = Target::of(path)?;
+    writeln!(target.file(), "{text}").with_context(|| format!("{} can't be written", path.display()))?;
+    target.keep(path)
 }
 
-fn partial_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
+/// Where an answer is written to.
+enum Target {
+    /// A file beside the one that was named, in whose place it comes when it is whole; gone otherwise.
+    Beside(tempfile::NamedTempFile, PathBuf),
+    /// What is no file, as a pipe or `/dev/null`: written as it comes.
+    Itself(std::fs::File),
+}
+
+impl Target {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let failed = || format!("{} can't be written", path.display());
+        // a link stays one: what it leads to is written
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Ok(Self::Itself(std::fs::File::options().write(true).open(&path).with_context(failed)?));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let file = tempfile::Builder::new().prefix(".tickhouse-").permissions(mode).tempfile_in(folder);
+        Ok(Self::Beside(file.with_context(failed)?, path))
+    }
+
+    fn file(&mut self) -> &mut std::fs::File {
+        match self {
+            Self::Beside(file, _) => file.as_file_mut(),
+            Self::Itself(file) => file,
+        }
+    }
+
+    fn keep(self, named: &Path) -> anyhow::Result<()> {
+        let Self::Beside(file, path) = self else { return Ok(()) };
+        let synced = file.as_file().sync_all();
+        let kept = synced.and_then(|()| file.persist(path).map(drop).map_err(|error| error.error));
+        kept.with_context(|| format!("{} can't be written", named.display()))
+    }
 }
 
 async fn write(
@@ -219,5 +241,26 @@ mod tests {
         assert_eq!(of("bars.jsonl"), OutputFormat::Ndjson);
         assert_eq!(of("bars"), OutputFormat::Table);
         assert_eq!(How::default().format(), OutputFormat::Table);
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_whole_and_a_device_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.csv"), folder.path().join("link.csv"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::fs::write(&file, "old").unwrap();
+        let mut target = Target::of(&link).unwrap();
+        target.file().write_all(b"new").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        drop(target);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left of it");
+        let mut target = Target::of(&link).unwrap();
+        target.file().write_all(b"new").unwrap();
+        target.keep(&link).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        let null = Path::new("/dev/null");
+        Target::of(null).unwrap().keep(null).unwrap();
+        assert!(!std::fs::metadata(null).unwrap().is_file());
     }
 }

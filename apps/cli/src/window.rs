@@ -2,8 +2,11 @@
 
 use clap::Args;
 use jiff::civil::Date;
+use std::time::Duration;
 use tickhouse_model::Timestamp;
 use tickhouse_read::{Window, WindowError, duration, instant};
+
+const A_DAY: Duration = Duration::from_hours(24);
 
 /// Which stretch of time; without any of them today.
 #[derive(Clone, Debug, Default, Args)]
@@ -39,6 +42,7 @@ impl When {
             // a date with a time parses as a date too
             Some(text) => match text.trim().parse::<Date>() {
                 Ok(day) if text.trim().len() == 10 => Window::day(day).to,
+                _ if matches!(text.trim(), "today" | "yesterday") => instant(text, now)?.plus(A_DAY),
                 _ => instant(text, now)?,
             },
             None => now,
@@ -64,6 +68,8 @@ mod tests {
         assert_eq!(window(days), "2026-11-18T00:00:00.000+05:30 2026-11-20T00:00:00.000+05:30");
         let hour = When { from: text("2026-11-18 09:15"), to: text("2026-11-18 10:15"), ..When::default() };
         assert_eq!(window(hour), "2026-11-18T09:15:00.000+05:30 2026-11-18T10:15:00.000+05:30");
+        let yesterday = When { from: text("yesterday"), to: text("yesterday"), ..When::default() };
+        assert_eq!(window(yesterday), "2026-11-19T00:00:00.000+05:30 2026-11-20T00:00:00.000+05:30");
         let last = When { last: text("15m"), ..When::default() };
         assert_eq!(window(last), "2026-11-20T10:00:30.000+05:30 2026-11-20T10:15:30.000+05:30");
         let day = When { date: Some(Date::constant(2026, 11, 19)), ..When::default() };

@@ -204,7 +204,12 @@ impl Reader {
                     ARROW_PLAIN,
                     ("cancel_http_readonly_queries_on_client_close", "1"),
                 ],
-                "2" => vec![("output_format_json_quote_64bit_integers", "0"), ARROW_WORDS, ARROW_PLAIN],
+                "2" => vec![
+                    ("output_format_json_quote_64bit_integers", "0"),
+                    ARROW_WORDS,
+                    ARROW_PLAIN,
+                    ("cancel_http_readonly_queries_on_client_close", "1"),
+                ],
                 _ => Vec::new(),
             })
         };

@@ -190,7 +190,7 @@ fn list(how: &How) -> anyhow::Result<()> {
         parameters: query.parameters().map(|known| known.name).collect(),
     });
     if how.format() == OutputFormat::Json {
-        return output::json(&lines.collect::<Vec<_>>());
+        return answer::show_text(&serde_json::to_string(&lines.collect::<Vec<_>>())?, how);
     }
     let width = NAMED.iter().map(|query| query.name.len()).max().unwrap_or_default();
     let lines: Vec<String> = lines.map(|line| format!("{:width$}  {}", line.name, line.about)).collect();
