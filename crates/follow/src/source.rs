@@ -158,7 +158,8 @@ impl Source {
 
     /// Whether the first of some flat entries, read before Redis said this of their stream, is the next one; else it is in doubt.
     /// Ids of flat entries have no neighbours, so it takes one of these: the entry at the cursor, or an older one, is still there;
-    /// as many entries were added after it as are there; the stream has every entry that it ever had.
+    /// as many entries were added after it as are there; nothing was given yet and the stream has every entry that it ever had.
+    /// One that has all it ever had, but not the entry at the cursor, is a new one: it does not know what the old one lost.
     pub(crate) fn follows(&mut self, first: EntryId, info: Option<&StreamInfo>) -> bool {
         let last = self.last();
         let follows = self.trusted
@@ -166,7 +167,7 @@ impl Source {
                 let after_cursor = |added: u64| info.entries_added.checked_sub(added) == Some(info.length);
                 info.first_id.is_some_and(|oldest| oldest <= last)
                     || self.added.is_some_and(after_cursor)
-                    || info.entries_added == info.length
+                    || (last == EntryId::ZERO && info.entries_added == info.length)
             });
         if !follows {
             self.doubts(first, false);
@@ -201,6 +202,10 @@ mod tests {
         assert!(at(10).follows(next, Some(&info(Some(5), 30, 4, 50))), "older ones too");
         assert!(!at(10).follows(next, Some(&info(Some(20), 30, 2, 50))), "11 to 19 may have been trimmed");
         assert!(at(0).follows(next, Some(&info(Some(20), 30, 2, 2))), "all that it ever had");
+        assert!(
+            !at(10).follows(next, Some(&info(Some(20), 30, 2, 2))),
+            "all that a new stream of this name ever had"
+        );
         assert!(!at(10).follows(next, None));
         let mut idle = at(10);
         idle.look(Some(&info(None, 10, 0, 48)));

@@ -73,30 +73,58 @@ async fn a_redis_that_forgot_is_waited_for() {
 /// A flat stream is deleted and begins anew: its entries are those of the next epoch.
 #[tokio::test]
 async fn a_stream_that_begins_anew() {
-    let world = World::new("follow_anew").await;
+    // noticed between two looks at an idle stream, or before it was ever seen to be away
+    for (name, away) in [("follow_anew", 700), ("follow_anew_at_once", 50)] {
+        let world = World::new(name).await;
+        let loader = world.loader();
+        let mut redis = world.connection().await;
+        let mut follower = world.follow(Some(Timestamp::NONE), Selection::all(), 1_000);
+        live(&follower).await;
+        for number in 0..10 {
+            world.add_flat(&mut redis, number, &[]).await;
+        }
+        let first = world.ledger.lock().unwrap().clone();
+        let mut got = read_to(&mut follower, &first, |_| true, || None).await;
+        loader.caught_up().await;
+        let _: () = redis::cmd("DEL").arg(world.flat_name()).query_async(&mut redis).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(away)).await;
+        for number in 10..20 {
+            world.add_flat(&mut redis, number, &[]).await;
+        }
+        let all = world.ledger.lock().unwrap().clone();
+        let rest: crate::world::Ledger =
+            all.iter().map(|(origin, sent)| (origin.clone(), sent[10..].to_vec())).collect();
+        for (origin, more) in read_to(&mut follower, &rest, |_| true, || None).await {
+            got.get_mut(&origin).unwrap().extend(more);
+        }
+        assert_exact(&got, &all, |_| true, name);
+        world.wait_for("SELECT count(), uniqExact(session, sequence) FROM tick_data", "20\t20").await;
+        loader.stop().await;
+    }
+}
+
+/// The same while a slow reader holds the follower up: what was stored before the stream went is not in the new one.
+#[tokio::test]
+async fn a_stream_that_begins_anew_behind_a_slow_reader() {
+    let world = World::new("follow_anew_slow").await;
     let loader = world.loader();
     let mut redis = world.connection().await;
-    let mut follower = world.follow(Some(Timestamp::NONE), Selection::all(), 1_000);
+    let mut follower = world.follow(Some(Timestamp::NONE), Selection::all(), 1);
     live(&follower).await;
-    for number in 0..10 {
+    for number in 0..40 {
         world.add_flat(&mut redis, number, &[]).await;
+        // a few entries a read: it waits for its reader long before the last one
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let first = world.ledger.lock().unwrap().clone();
-    let mut got = read_to(&mut follower, &first, |_| true, || None).await;
+    world.wait_for("SELECT count() FROM tick_data", "40").await;
     loader.caught_up().await;
     let _: () = redis::cmd("DEL").arg(world.flat_name()).query_async(&mut redis).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    for number in 10..20 {
+    for number in 40..60 {
         world.add_flat(&mut redis, number, &[]).await;
     }
     let all = world.ledger.lock().unwrap().clone();
-    let rest: crate::world::Ledger =
-        all.iter().map(|(origin, sent)| (origin.clone(), sent[10..].to_vec())).collect();
-    for (origin, more) in read_to(&mut follower, &rest, |_| true, || None).await {
-        got.get_mut(&origin).unwrap().extend(more);
-    }
-    assert_exact(&got, &all, |_| true, "begun anew");
-    world.wait_for("SELECT count(), uniqExact(session, sequence) FROM tick_data", "20\t20").await;
+    let got = read_to(&mut follower, &all, |_| true, || None).await;
+    assert_exact(&got, &all, |_| true, "begun anew, slow");
     loader.stop().await;
 }
 
