@@ -15,7 +15,7 @@ use follow::TickStream;
 use jiff::civil::Date;
 use pyo3::prelude::*;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tickhouse_config::Config;
 use tickhouse_follow::{FollowOptions, Follower};
@@ -24,14 +24,31 @@ use tickhouse_read::ticks::{Instruments, TickOrder, Ticks, depth, gaps};
 use tickhouse_read::{Answer, Format, ReadError, Reader as Tables, Selection, Statement, Window, instant};
 use tokio::runtime::Runtime;
 
-/// The one runtime of this module: two threads, since they wait more than they work.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let made = builder.worker_threads(2).thread_name("tickhouse-read").enable_all().build();
-        made.expect("threads can be made")
-    })
+/// The one runtime of this process: two threads, since they wait more than they work. A fork has none of its parent's threads and
+/// makes its own; the parent's is left as it is. Whoever forks holds the interpreter's lock, so `_py` keeps the lock here whole.
+fn runtime(_py: Python<'_>) -> &'static Runtime {
+    static RUNTIME: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+    let mut of_process = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if let Some((of, runtime)) = *of_process
+        && of == process
+    {
+        return runtime;
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let made = builder.worker_threads(2).thread_name("tickhouse-read").enable_all().build();
+    let runtime: &'static Runtime = Box::leak(Box::new(made.expect("threads can be made")));
+    *of_process = Some((process, runtime));
+    runtime
+}
+
+/// Fails in a fork of the process that made something: the threads that serve it are not there.
+fn check_process(py: Python<'_>, made_in: u32) -> PyResult<()> {
+    if made_in == std::process::id() {
+        return Ok(());
+    }
+    let words = "this process is a fork of the one that made the connection: make it here";
+    Err(raise(py, &READ_ERROR, (words,)))
 }
 
 /// Adds `Reader`, `ArrowStream` and `TickStream`.
@@ -179,7 +196,7 @@ impl Reader {
             self.run(py, async move |tables| select(&tables, symbols, &window).await)?.open_ended();
         let reader = self.tables.clone();
         let options = FollowOptions { redis, reader, selection, from, queue_ticks };
-        let _entered = runtime().enter();
+        let _entered = runtime(py).enter();
         let follower = Follower::start(options).map_err(|error| failed(py, &error))?;
         Ok(TickStream::new(follower))
     }
@@ -208,10 +225,7 @@ impl Reader {
         py: Python<'_>,
         ask: impl FnOnce(Tables) -> F + Send,
     ) -> PyResult<T> {
-        if self.process != std::process::id() {
-            let words = "this process is a fork of the one that made the connection: make it here";
-            return Err(raise(py, &READ_ERROR, (words,)));
-        }
+        check_process(py, self.process)?;
         let tables = self.tables.clone();
         wait(py, ask(tables))?.map_err(|error| failed(py, &error))
     }
@@ -222,10 +236,11 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// Waits for a future, with other threads of Python running, and for signals.
 fn wait<T: Send>(py: Python<'_>, future: impl Future<Output = T> + Send) -> PyResult<T> {
+    let runtime = runtime(py);
     let mut future = std::pin::pin!(future);
     loop {
         let slice = async { tokio::time::timeout(SLICE, future.as_mut()).await };
-        if let Ok(done) = py.detach(|| runtime().block_on(slice)) {
+        if let Ok(done) = py.detach(|| runtime.block_on(slice)) {
             return Ok(done);
         }
         py.check_signals()?;

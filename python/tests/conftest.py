@@ -1,8 +1,10 @@
 """The package as users have it: installed from the wheel. Oracles and processes are those of tests/python."""
 
 import os
+import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -15,3 +17,14 @@ time.tzset()
 for name in [name for name in os.environ if name.startswith("TICKHOUSE_") and name not in ("TICKHOUSE_BIN", "TICKHOUSE_TEST_FULL")]:
     del os.environ[name]
 os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+
+
+@contextmanager
+def another_python(*arguments, **how):
+    """Another Python, which does not outlive the test."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | how
+    with subprocess.Popen([sys.executable, *map(str, arguments)], **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -17,13 +17,14 @@ from pathlib import Path
 import clickhouse_connect
 import nbclient
 import nbformat
+import numpy
 import pandas
 import polars
 import processes
 import pyarrow
 import pytest
 from clients import IST
-from conftest import REPOSITORY
+from conftest import REPOSITORY, another_python
 from processes import poll
 
 import tickhouse
@@ -75,18 +76,19 @@ def system():
             "TICKHOUSE_INSTRUMENTS_CALENDAR": "always_open",
             "TICKHOUSE_DATA_DIR": directory,
         }
-        simulator = processes.Simulator(directory, instruments=300, rate=1_500)
+        simulator = processes.Simulator(directory, instruments=300, rate=500)
         os.environ |= settings
-        running = System(directory, simulator)
+        running = None
         try:
+            running = System(directory, simulator)
             poll("ticks of the names", lambda: (running.one(f"SELECT uniqExactIf(symbol, symbol IN {tuple(NAMES)}) FROM tick_data WHERE symbol != ''") or 0) == 3, 180)
-            poll("ticks", lambda: running.one("SELECT count() FROM tick_data WHERE symbol = 'RELIANCE'") > 200, 120)
+            poll("ticks", lambda: running.one("SELECT count() FROM tick_data WHERE symbol = 'RELIANCE'") > 60, 120)
             yield running
         finally:
             for name in settings:
                 del os.environ[name]
             simulator.stop()
-            status = running.stop(60)
+            status = running and running.stop(60)
         assert status == 0, running.text()
 
 
@@ -162,6 +164,8 @@ def test_errors_say_what_to_do(client):
         client.ticks("INFY", columns=["nope"])
     with pytest.raises(TypeError, match="India's"):
         client.ticks("INFY", 5)
+    with pytest.raises(TypeError, match="may be UTC"):
+        client.ticks("INFY", numpy.datetime64("2026-11-20T10:15"))
     with pytest.raises(ValueError, match="after to"):
         client.ticks("INFY", "now", "1h")
     with pytest.raises(ValueError, match="polars, pandas, pyarrow"):
@@ -189,13 +193,13 @@ def stored(system, tokens, begin, ends):
 def test_streams_have_no_hole_and_nothing_twice(system, client):
     tokens = [row[0] for row in system.rows(f"SELECT DISTINCT instrument_token FROM tick_data WHERE symbol IN {tuple(NAMES)}")]
     chance = random.Random(5)
-    for _ in range(20):
+    for _ in range(8):
         begin = datetime.now(IST) - timedelta(seconds=chance.uniform(0, 15))
         begin = begin.replace(microsecond=begin.microsecond // 1000 * 1000)
         seen = []
         with client.stream(NAMES, begin, queue_ticks=chance.choice([1, 20_000])) as ticks:
             until = time.monotonic() + chance.uniform(0.5, 1.5)
-            while time.monotonic() < until:
+            while time.monotonic() < until or (ticks.status["phase"] != "live" and time.monotonic() < until + 30):
                 seen += ticks.take(timeout=0.2)
             assert ticks.status["phase"] == "live", ticks.status
         assert ticks.status is None
@@ -221,14 +225,84 @@ def test_asynchronous_iteration_and_control_c(client, system):
                     return found
 
     found = asyncio.run(asyncio.wait_for(some(), 30))
-    assert found[0]["timestamp"].utcoffset() == timedelta(hours=5, minutes=30) and found[0]["bid_1_price"] > 0
+    assert found[0]["timestamp"].utcoffset() == timedelta(hours=5, minutes=30) and found[-1]["bid_1_price"] > 0
     program = "import tickhouse\nprint('begun', flush=True)\nfor tick in tickhouse.stream(1): print(tick)\n"
-    waiting = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert waiting.stdout.readline() == "begun\n"
-    time.sleep(1)
-    waiting.send_signal(signal.SIGINT)
-    _, error = waiting.communicate(timeout=20)
+    with another_python("-c", program) as waiting:
+        assert waiting.stdout.readline() == "begun\n"
+        time.sleep(1)
+        waiting.send_signal(signal.SIGINT)
+        _, error = waiting.communicate(timeout=20)
     assert waiting.returncode not in (0, None) and "KeyboardInterrupt" in error
+
+
+def test_a_reader_that_stops_leaves_the_rest_to_the_next(client, system):
+    tokens = [row[0] for row in system.rows(f"SELECT DISTINCT instrument_token FROM tick_data WHERE symbol IN {tuple(NAMES)}")]
+    begin = datetime.now(IST).replace(microsecond=0) - timedelta(seconds=20)
+    seen = []
+
+    async def some(ticks, count):
+        async for tick in ticks:
+            seen.append(tick)
+            if (count := count - 1) == 0:
+                break
+
+    async def stopped_in_many_ways(ticks):
+        await some(ticks, 3)
+        seen.extend(ticks.take(4, timeout=10))
+        await some(ticks, 5)
+        for number in range(12):
+            task = asyncio.create_task(some(ticks, 1_000_000))
+            await asyncio.sleep(0.05 * number)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        seen.append(next(ticks))
+
+    with client.stream(NAMES, begin) as ticks:
+        asyncio.run(asyncio.wait_for(stopped_in_many_ways(ticks), 60))
+    ends = {}
+    for tick in seen:
+        origin = tick["recorder"], tick["socket"]
+        here = tick["session"], tick["sequence"], tick["packet_index"]
+        assert ends.get(origin, (0,)) < here, "in order"
+        ends[origin] = here
+    expected = poll("all of them in the table", lambda: len(found := stored(system, tokens, begin, ends)) >= len(seen) and found, 30)
+    assert Counter(map(identity, seen)) == Counter(expected)
+
+
+FORKS = """
+import os, sys
+import tickhouse
+client = tickhouse.Client()
+ticks = client.stream("RELIANCE", "1m")
+assert len(ticks.take(1, 20)) == 1 and tickhouse.ticks("RELIANCE", "1m", frame="pyarrow").num_rows > 0
+child = os.fork()
+if child == 0:
+    for parents in (lambda: client.ticks("RELIANCE", "1m"), ticks.take, lambda: next(ticks), lambda: ticks.status):
+        try:
+            parents()
+            os._exit(1)
+        except tickhouse.ReadError as error:
+            assert "fork" in str(error)
+    ticks.close()
+    del ticks
+    own = tickhouse.Client().stream("RELIANCE", "1m").take(1, 20)
+    rows = tickhouse.ticks("RELIANCE", "1m", frame="pyarrow").num_rows
+    os._exit(0 if own and rows > 0 else 2)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+assert len(ticks.take(1, 20)) == 1 and tickhouse.ticks("RELIANCE", "1m", frame="pyarrow").num_rows > 0
+"""
+
+
+def test_a_fork_makes_its_own_connections(system):
+    # a session of its own: what hangs is ended with its child
+    with another_python("-c", FORKS, start_new_session=True) as process:
+        try:
+            _, error = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0, error
 
 
 @pytest.mark.parametrize("name", ["nifty_bars", "spread_and_depth", "backtest"])

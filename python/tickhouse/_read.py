@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import date as Date
 from functools import cached_property
@@ -10,7 +14,7 @@ from os import PathLike
 from typing import Any, Literal, Union
 
 from tickhouse import _core, _frame, _time
-from tickhouse.errors import Closed
+from tickhouse.errors import Closed, ReadError
 
 Names = Union[str, int, Iterable[Union[str, int]], None]
 Instant = Union[str, Date, None]
@@ -182,26 +186,72 @@ class Stream:
 
     def __init__(self, ticks: _core.TickStream) -> None:
         self._ticks = ticks
+        # what an asynchronous reader fetched and did not get to: whoever reads next gets it first
+        self._rest: deque[dict[str, Any]] = deque()
+        self._failed: Exception | None = None
+        # one takes at a time, so that what comes next is in order
+        self._turn = threading.Lock()
+        self._process = os.getpid()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self
 
     def __next__(self) -> dict[str, Any]:
-        return next(self._ticks)
+        self._check_process()
+        with self._turn:
+            rest = self._left(1)
+            return rest[0] if rest else next(self._ticks)
 
     def take(self, limit: int = 1_000, timeout: float | None = None) -> list[dict[str, Any]]:
         """The ticks that are there, at most `limit`; waits up to `timeout` seconds for the first one. Empty: none came in time."""
-        return self._ticks.take(limit, timeout)
+        self._check_process()
+        until = None if timeout is None else time.monotonic() + timeout
+        if not self._turn.acquire(timeout=-1 if timeout is None else min(max(timeout, 0), threading.TIMEOUT_MAX)):
+            return []
+        try:
+            rest = self._left(limit)
+            return rest or self._ticks.take(limit, None if until is None else max(until - time.monotonic(), 0))
+        finally:
+            self._turn.release()
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        while self.status is not None:
-            # a short wait, so that a task that is cancelled does not leave a thread waiting for ever
-            try:
-                ticks = await asyncio.to_thread(self._ticks.take, 1_000, 0.5)
-            except Closed:
-                return
-            for tick in ticks:
+        self._check_process()
+        while True:
+            for tick in self._left(1):
                 yield tick
+            # a task that is cancelled here leaves a thread behind, and that leaves what it takes to the next reader
+            if not self._rest and not await asyncio.to_thread(self._fetch):
+                return
+
+    def _fetch(self) -> bool:
+        """Takes ticks for an asynchronous reader. Waits shortly: nobody can cancel it. False: the stream has ended."""
+        with self._turn:
+            if not self._rest and self._failed is None:
+                try:
+                    self._rest.extend(self._ticks.take(1_000, 0.5))
+                except Closed:
+                    return False
+                except Exception as error:
+                    self._failed = error
+        return True
+
+    def _left(self, limit: int) -> list[dict[str, Any]]:
+        """What was fetched and not given, at most `limit`; raises what ended the fetching once nothing is left."""
+        left: list[dict[str, Any]] = []
+        while self._rest and len(left) < max(limit, 1):
+            try:
+                left.append(self._rest.popleft())
+            except IndexError:  # another reader was faster
+                break
+        if not left and self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+        return left
+
+    def _check_process(self) -> None:
+        # before the lock, which another thread may have held at the fork
+        if self._process != os.getpid():
+            raise ReadError("this process is a fork of the one that made the stream: make it here")
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -212,6 +262,7 @@ class Stream:
     def close(self) -> None:
         """Ends it."""
         self._ticks.close()
+        self._rest.clear()
 
     def __enter__(self) -> "Stream":
         return self
@@ -226,6 +277,14 @@ class _Default(Client):
     def __init__(self) -> None:
         self._keywords = {}
         self._frame = None
+        self._of_parents: list[_core.Reader] = []
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        # connects anew; the parent's connections are its own, not even to be closed here
+        reader = self.__dict__.pop("_reader", None)
+        if reader is not None:
+            self._of_parents.append(reader)
 
 
 _default = _Default()

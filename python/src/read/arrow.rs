@@ -3,7 +3,7 @@
 //! What enters: pieces of an answer. What leaves: `bytes` of the length that was asked for, which Arrow keeps and points into. What
 //! never happens here: more of the answer in memory than was asked for and a piece.
 
-use super::{SLICE, failed, runtime};
+use super::{SLICE, check_process, failed, runtime};
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -14,7 +14,10 @@ use tokio::time::timeout;
 
 /// An answer in Arrow's stream format.
 #[pyclass(module = "tickhouse._core", frozen)]
-pub(crate) struct ArrowStream(Mutex<Pieces>);
+pub(crate) struct ArrowStream {
+    pieces: Mutex<Pieces>,
+    process: u32,
+}
 
 struct Pieces {
     answer: Option<ByteStream>,
@@ -24,7 +27,8 @@ struct Pieces {
 
 impl ArrowStream {
     pub(super) fn new(answer: ByteStream) -> Self {
-        Self(Mutex::new(Pieces { answer: Some(answer), held: VecDeque::new(), length: 0 }))
+        let pieces = Pieces { answer: Some(answer), held: VecDeque::new(), length: 0 };
+        Self { pieces: Mutex::new(pieces), process: std::process::id() }
     }
 }
 
@@ -45,26 +49,39 @@ impl Pieces {
         Ok(())
     }
 
-    /// Moves so many bytes, which are there.
-    fn take(&mut self, into: &mut [u8]) {
-        let mut done = 0;
-        while done < into.len()
+    /// Takes so many bytes out, or all that are there.
+    fn take(&mut self, wanted: usize) -> (Vec<Bytes>, usize) {
+        let mut parts = Vec::new();
+        let mut length = 0;
+        while length < wanted
             && let Some(piece) = self.held.front_mut()
         {
-            let part = piece.split_to(piece.len().min(into.len() - done));
-            into[done..done + part.len()].copy_from_slice(&part);
-            done += part.len();
+            let part = piece.split_to(piece.len().min(wanted - length));
+            length += part.len();
+            parts.push(part);
             if piece.is_empty() {
                 self.held.pop_front();
             }
         }
-        self.length -= done;
+        self.length -= length;
+        (parts, length)
     }
 }
 
 impl ArrowStream {
+    /// To be called without the interpreter's lock: another thread may hold this one while it waits.
     fn locked(&self) -> MutexGuard<'_, Pieces> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ArrowStream {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // the parent's: giving it up would wake threads that are not here
+            let pieces = self.pieces.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(pieces.answer.take());
+        }
     }
 }
 
@@ -72,20 +89,26 @@ impl ArrowStream {
 impl ArrowStream {
     #[pyo3(signature = (size=-1, /))]
     fn read<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
+        check_process(py, self.process)?;
+        let runtime = runtime(py);
         let wanted = usize::try_from(size).unwrap_or(usize::MAX);
-        // the lock is held only while the interpreter's is not
         let fill = || {
             let mut pieces = self.locked();
-            let slice = async { timeout(SLICE, pieces.fill(wanted)).await };
-            runtime().block_on(slice).map_or(Ok(false), |filled| filled.map(|()| true))
+            let filled = runtime.block_on(async { timeout(SLICE, pieces.fill(wanted)).await });
+            filled.map_or(Ok(None), |filled| filled.map(|()| Some(pieces.take(wanted))))
         };
-        while !py.detach(fill).map_err(|error| failed(py, &error))? {
+        let (parts, length) = loop {
+            if let Some(taken) = py.detach(fill).map_err(|error| failed(py, &error))? {
+                break taken;
+            }
             py.check_signals()?;
-        }
-        let mut pieces = self.locked();
-        let length = wanted.min(pieces.length);
-        PyBytes::new_with(py, length, |into| {
-            pieces.take(into);
+        };
+        PyBytes::new_with(py, length, |mut into| {
+            for part in parts {
+                let (here, rest) = into.split_at_mut(part.len());
+                here.copy_from_slice(&part);
+                into = rest;
+            }
             Ok(())
         })
     }
@@ -96,13 +119,18 @@ impl ArrowStream {
     }
 
     /// Gives the connection up; a query that still runs ends.
-    fn close(&self) {
-        *self.locked() = Pieces { answer: None, held: VecDeque::new(), length: 0 };
+    fn close(&self, py: Python<'_>) {
+        if self.process == std::process::id() {
+            py.detach(|| *self.locked() = Pieces { answer: None, held: VecDeque::new(), length: 0 });
+        }
     }
 
     #[getter]
-    fn closed(&self) -> bool {
-        let pieces = self.locked();
-        pieces.answer.is_none() && pieces.length == 0
+    fn closed(&self, py: Python<'_>) -> bool {
+        let ended = || {
+            let pieces = self.locked();
+            pieces.answer.is_none() && pieces.length == 0
+        };
+        self.process != std::process::id() || py.detach(ended)
     }
 }

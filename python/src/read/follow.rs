@@ -3,8 +3,8 @@
 //! What enters: batches of a [`Follower`]. What leaves: a dictionary per tick with the columns' names, or a list of them. What never
 //! happens here: waiting with the interpreter's lock held, more ticks in memory than the follower's queue and a batch.
 
-use super::{SLICE, failed, runtime};
-use crate::errors::{CLOSED, raise};
+use super::{SLICE, check_process, failed, runtime};
+use crate::errors::{CLOSED, READ_ERROR, raise};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,7 +18,10 @@ use tokio::time::timeout;
 
 /// Ticks, history first. Iterating waits for what has not come yet.
 #[pyclass(module = "tickhouse._core", frozen)]
-pub(crate) struct TickStream(Mutex<State>);
+pub(crate) struct TickStream {
+    state: Mutex<State>,
+    process: u32,
+}
 
 struct State {
     follower: Option<Follower>,
@@ -26,12 +29,14 @@ struct State {
 }
 
 impl TickStream {
-    pub(super) const fn new(follower: Follower) -> Self {
-        Self(Mutex::new(State { follower: Some(follower), waiting: VecDeque::new() }))
+    pub(super) fn new(follower: Follower) -> Self {
+        let state = State { follower: Some(follower), waiting: VecDeque::new() };
+        Self { state: Mutex::new(state), process: std::process::id() }
     }
 
+    /// To be called without the interpreter's lock: another thread may hold this one while it waits.
     fn locked(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for ticks, and for signals; gives up to `limit` of them. Empty: none in time, or the stream has ended, which the other
@@ -42,17 +47,24 @@ impl TickStream {
         limit: usize,
         patience: Option<Duration>,
     ) -> PyResult<(Vec<FollowedTick>, bool)> {
+        check_process(py, self.process)?;
+        let runtime = runtime(py);
         let deadline = patience.map(|patience| Instant::now() + patience);
         loop {
             let left = deadline.map_or(SLICE, |at| at.saturating_duration_since(Instant::now()));
             let (open, ticks) = py
                 .detach(|| {
                     let mut state = self.locked();
-                    let open = runtime().block_on(state.fill(left.min(SLICE)))?;
+                    let open = runtime.block_on(state.fill(left.min(SLICE)))?;
                     let count = limit.min(state.waiting.len());
                     Ok((open, state.waiting.drain(..count).collect::<Vec<_>>()))
                 })
-                .map_err(|error: FollowError| failed(py, &error))?;
+                .map_err(|error: Broken| match error.0 {
+                    Some(error) => failed(py, &error),
+                    None => {
+                        raise(py, &READ_ERROR, ("following ended by a fault of its own: please report it",))
+                    }
+                })?;
             if !ticks.is_empty() || !open || (deadline.is_some() && left.is_zero()) {
                 return Ok((ticks, open));
             }
@@ -61,9 +73,22 @@ impl TickStream {
     }
 }
 
+impl Drop for TickStream {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // the parent's: ending it would wake threads that are not here
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(state.follower.take());
+        }
+    }
+}
+
+/// Why a stream ended that nobody closed; nothing when its task did not say.
+struct Broken(Option<FollowError>);
+
 impl State {
     /// Waits for ticks until some are there, or the time is over. False: the stream has ended.
-    async fn fill(&mut self, patience: Duration) -> Result<bool, FollowError> {
+    async fn fill(&mut self, patience: Duration) -> Result<bool, Broken> {
         if !self.waiting.is_empty() {
             return Ok(true);
         }
@@ -73,9 +98,12 @@ impl State {
             Ok(Some(Ok(ticks))) => self.waiting = ticks.into(),
             Ok(Some(Err(error))) => {
                 self.follower = None;
-                return Err(error);
+                return Err(Broken(Some(error)));
             }
-            Ok(None) => self.follower = None,
+            Ok(None) => {
+                self.follower = None;
+                return Err(Broken(None));
+            }
         }
         Ok(self.follower.is_some())
     }
@@ -109,9 +137,9 @@ impl TickStream {
 
     /// How far it is.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let state = self.locked();
-        let Some(follower) = &state.follower else { return Ok(None) };
-        let status = follower.status();
+        check_process(py, self.process)?;
+        let status = py.detach(|| self.locked().follower.as_ref().map(Follower::status));
+        let Some(status) = status else { return Ok(None) };
         let found = PyDict::new(py);
         found.set_item("phase", if status.phase == Phase::Live { "live" } else { "history" })?;
         found.set_item("from_history", status.from_history)?;
@@ -124,10 +152,14 @@ impl TickStream {
     }
 
     /// Ends it. Who iterates meanwhile gets the ticks that have come.
-    fn close(&self) {
-        let mut state = self.locked();
-        state.follower = None;
-        state.waiting.clear();
+    fn close(&self, py: Python<'_>) {
+        if self.process == std::process::id() {
+            py.detach(|| {
+                let mut state = self.locked();
+                state.follower = None;
+                state.waiting.clear();
+            });
+        }
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -135,8 +167,8 @@ impl TickStream {
     }
 
     #[pyo3(signature = (*_error))]
-    fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
-        self.close();
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyTuple>) {
+        self.close(py);
     }
 }
 
