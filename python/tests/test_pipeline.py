@@ -3,7 +3,6 @@ must die, fork or have a full disk."""
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import streams
 import tickhouse
+from conftest import another_python
 from processes import poll
 
 NOWHERE = "redis://127.0.0.1:1"
@@ -318,14 +318,12 @@ PROGRAM = """
 
 def start(body, *arguments):
     """Starts a program of its own."""
-    text = textwrap.dedent(PROGRAM) + textwrap.dedent(body)
-    command = [sys.executable, "-c", text, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return another_python("-c", textwrap.dedent(PROGRAM) + textwrap.dedent(body), *arguments)
 
 
 def run(body, *arguments):
-    process = start(body, *arguments)
-    output, errors = process.communicate(timeout=60)
+    with start(body, *arguments) as process:
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     return output.split("\n")[:-1], errors
 
@@ -395,7 +393,7 @@ def test_what_a_full_disk_did_not_take_until_the_end_is_an_error(tmp_path, redis
 
 
 def test_ctrl_c_ends_waiting(tmp_path):
-    process = start(
+    interrupted = start(
         """
         p = pipeline()
         disk(is_full=True)
@@ -413,10 +411,11 @@ def test_ctrl_c_ends_waiting(tmp_path):
         tmp_path,
         NOWHERE,
     )
-    assert process.stdout.readline() == "waiting\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    with interrupted as process:
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
     assert (output, process.returncode) == ("interrupted\n1\n", 0), errors
 
 
@@ -472,7 +471,7 @@ def test_two_processes_with_one_journal(tmp_path, pipeline):
 def test_what_flush_acknowledged_outlives_a_kill(tmp_path, redis):
     acknowledged = []
     for life in range(5):
-        process = start(
+        killed = start(
             """
             p = pipeline()
             first = number = int(sys.argv[3])
@@ -487,10 +486,11 @@ def test_what_flush_acknowledged_outlives_a_kill(tmp_path, redis):
             redis.url,
             life * 1_000_000,
         )
-        lines = [process.stdout.readline() for _ in range(5 + 20 * life)]
-        process.send_signal(signal.SIGKILL)
-        # what it said before it died counts too; its last line may be cut
-        lines += process.communicate()[0].splitlines(keepends=True)
+        with killed as process:
+            lines = [process.stdout.readline() for _ in range(5 + 20 * life)]
+            process.send_signal(signal.SIGKILL)
+            # what it said before it died counts too; its last line may be cut
+            lines += process.communicate()[0].splitlines(keepends=True)
         acknowledged.append(int([line for line in lines if line.endswith("\n")][-1]))
     # the next of the name publishes what the last one left
     tickhouse.Pipeline(data_dir=tmp_path, redis_url=redis.url).close(30)

@@ -76,9 +76,14 @@ def system():
     with tempfile.TemporaryDirectory(prefix="tickhouse-") as directory:
         simulator = processes.Simulator(directory)
         os.environ |= settings
-        running = System(directory, simulator)
-        for name in settings:
-            del os.environ[name]
+        try:
+            running = System(directory, simulator)
+        except BaseException:
+            simulator.stop()
+            raise
+        finally:
+            for name in settings:
+                del os.environ[name]
         try:
             poll("tick of the recorder", lambda: running.count("SELECT count() FROM tick_data"), 180)
             yield Path(directory), simulator, running

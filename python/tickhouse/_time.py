@@ -35,10 +35,9 @@ def instant(reader: "Reader", name: str, value: Any) -> int:
         return _nanos(value if value.tzinfo is not None else value.replace(tzinfo=IST))
     if isinstance(value, date):
         return _nanos(datetime(value.year, value.month, value.day, tzinfo=IST))
-    if type(value).__module__ == "numpy" and hasattr(value, "astype"):
-        naive = value.astype("datetime64[us]").item()
-        if isinstance(naive, datetime):
-            return _nanos(naive.replace(tzinfo=IST))
+    if type(value).__name__ == "datetime64":
+        # a frame's `.values` are UTC, what people type is India's: half a day's trading lies between the two
+        raise TypeError(f"{name} is {value!r}, which may be UTC or India's time: give pandas.Timestamp(value, tz=…)")
     raise TypeError(
         f"{name} is {value!r}: give a text like '2026-11-20 10:15', '10:15', '15m' (ago) or 'now', "
         "a datetime (without a zone it is India's), a date, or a pandas Timestamp"
