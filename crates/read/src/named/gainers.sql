@@ -4,11 +4,13 @@ SELECT
     max(latest_prices.symbol) AS symbol,
     any(latest_prices.exchange) AS exchange,
     argMax(last_price, place) AS current_price,
-    max(close_price) AS previous_close,
-    minIf(low_price, low_price > 0) AS day_low,
-    max(high_price) AS day_high,
+    -- the last that says so: before the opening Kite may still send those of the day before
+    argMaxIf(close_price, place, close_price > 0) AS previous_close,
+    argMaxIf(low_price, place, low_price > 0) AS day_low,
+    argMaxIf(high_price, place, high_price > 0) AS day_high,
     (current_price - previous_close) / previous_close * 100 AS gain_pct,
-    max(volume) AS day_volume
+    greatest(maxIf(volume, session_type != 'closed'),
+        if(maxIf(place, session_type = 'closed') > maxIf(place, session_type != 'closed'), argMaxIf(volume, place, session_type = 'closed'), 0)) AS day_volume
 FROM latest_prices
 WHERE date = {date:Date}
     AND ({session:String} = 'any' OR session_type = {session:String})

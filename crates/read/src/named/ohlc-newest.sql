@@ -2,39 +2,43 @@
 -- low_price and close_price of a tick are the day's (and the previous day's), its volume is a running total.
 WITH chosen AS
     (
-        -- what the names and tokens asked for were on the day; every instrument where none is asked for
-        SELECT instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
+        -- what the names and tokens asked for were on each day; every instrument where none is asked for
+        SELECT date, instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
         FROM latest_prices
-        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
             AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
                 OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
             AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
-        GROUP BY instrument_token
+        GROUP BY date, instrument_token
     ),
-    newest AS
+    -- a value, which is computed once: a subquery is wherever it is named
     (
-        -- a minute has a row in each part that is not merged yet, and rarely in more than a dozen
-        SELECT DISTINCT instrument_token, minute
+        SELECT groupArray((instrument_token, minute))
         FROM
         (
-            SELECT instrument_token, minute
-            FROM tick_data_1min_state
-            WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
-                AND minute >= toStartOfMinute({from:DateTime64(3, 'Asia/Kolkata')}) AND minute < {to:DateTime64(3, 'Asia/Kolkata')}
-                AND ticks > 0
-                AND (({exchange:String} = '') OR instrument_token IN (SELECT instrument_token FROM chosen))
+            -- a minute has a row in each part that is not merged yet, and rarely in more than a dozen
+            SELECT DISTINCT instrument_token, minute
+            FROM
+            (
+                SELECT instrument_token, minute
+                FROM tick_data_1min_state
+                WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
+                    AND minute >= toStartOfMinute({from:DateTime64(3, 'Asia/Kolkata')}) AND minute < {to:DateTime64(3, 'Asia/Kolkata')}
+                    AND ticks > 0
+                    AND ({exchange:String} = '' OR (date, instrument_token) IN (SELECT date, instrument_token FROM chosen))
+                ORDER BY minute DESC, instrument_token
+                LIMIT {limit:UInt64} * 32
+            )
             ORDER BY minute DESC, instrument_token
-            LIMIT {limit:UInt64} * 32
+            LIMIT {limit:UInt64}
         )
-        ORDER BY minute DESC, instrument_token
-        LIMIT {limit:UInt64}
-    )
+    ) AS newest
 SELECT
     chosen.symbol AS symbol, chosen.exchange AS exchange, timestamp AS minute,
     open, high, low, last_price AS close, volume, open_interest, tick_count, complete
 FROM tick_data_1min AS bars
-INNER JOIN chosen USING (instrument_token)
-WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
-    AND instrument_token IN (SELECT instrument_token FROM newest)
-    AND (instrument_token, timestamp) IN (SELECT instrument_token, minute FROM newest)
+INNER JOIN chosen USING (date, instrument_token)
+WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
+    AND instrument_token IN arrayMap(bar -> bar.1, newest)
+    AND (instrument_token, timestamp) IN newest
 ORDER BY minute, symbol, exchange

@@ -9,7 +9,8 @@ SELECT
     substring(replaceRegexpAll(query, '\\s+', ' '), 1, 200) AS query
 FROM system.query_log
 WHERE type = 'QueryFinish'
-    AND event_date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+    -- its dates are the server's, not India's
+    AND event_date BETWEEN toDate32({from:DateTime64(3, 'Asia/Kolkata')}) - 1 AND toDate32({to:DateTime64(3, 'Asia/Kolkata')}) + 1
     AND event_time >= {from:DateTime64(3, 'Asia/Kolkata')} AND event_time < {to:DateTime64(3, 'Asia/Kolkata')}
 ORDER BY query_duration_ms DESC
 LIMIT {limit:UInt64}

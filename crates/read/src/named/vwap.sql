@@ -22,21 +22,27 @@ FROM
         SELECT
             instrument_token, date, symbol AS tick_symbol, exchange AS tick_exchange, timestamp, last_price,
             average_traded_price AS day_average, volume, last_traded_quantity,
-            (timestamp, session, sequence, packet_index) AS place
+            (timestamp, session, sequence, packet_index) AS place,
+            session_type = 'closed' AS is_closed,
+            minIf(timestamp, NOT is_closed) OVER (PARTITION BY instrument_token, date) AS opening
         FROM tick_data
-        WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+        WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
             AND timestamp < {to:DateTime64(3, 'Asia/Kolkata')}
-            AND instrument_token IN
+            -- tokens alone need no look at what had which name
+            AND (notEmpty({symbols:Array(String)}) OR {exchange:String} != '' OR instrument_token IN {tokens:Array(UInt32)})
+            AND ((empty({symbols:Array(String)}) AND {exchange:String} = '') OR (date, instrument_token) IN
             (
                 -- what the names and tokens asked for were on the day
-                SELECT instrument_token FROM latest_prices
-                WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')})
+                SELECT date, instrument_token FROM latest_prices
+                WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
                     AND (has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
                     AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
-            )
+            ))
             AND volume > 0 AND NOT snapshot
             AND NOT (packet_type LIKE 'candle%' OR packet_type LIKE '%minute' OR packet_type IN ('day', 'week', 'month', 'hour', 'import'))
     )
+    -- before the day's opening Kite may still send the totals of the day before
+    WHERE NOT (is_closed AND timestamp < opening)
     WINDOW
         so_far AS (PARTITION BY instrument_token, date ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
         earlier AS (PARTITION BY instrument_token, date ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)

@@ -1,5 +1,7 @@
 //! The named queries on a small day, against values that are computed here from the same ticks.
 
+mod odd_days;
+
 use crate::{reader, run, store};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
