@@ -19,8 +19,8 @@ pub fn bars(seen: &Seen<'_>, calendar: &Calendar, market: Market, interval: Inte
     for (number, (day, buckets, candles)) in &mut days {
         buckets.sort_by_key(|bucket| bucket.at);
         candles.sort_by_key(|candle| (candle.length, candle.at));
-        let slices = slices_of_day(buckets, day, &gaps, interval, seen.slice.millis());
-        let mut done = fill(slices, candles, day, &gaps, interval);
+        let chain = slices_of_day(buckets, day, &gaps, interval, seen.slice.millis());
+        let mut done = fill(chain, candles, day, &gaps, interval);
         covered.append(&mut done.covered);
         filled.push((*number, done));
     }

@@ -46,16 +46,27 @@ struct Walk<'a> {
     open_interest: u64,
     /// The bar that holds the day's first trade, and everything after it so far.
     opened: Option<Key>,
+    /// Where counting begins without a total before it.
+    begins: Vec<i64>,
 }
 
-/// The slices of a day, in order. `buckets` are of that day, in order.
+/// A day's slices.
+pub(crate) struct Chain {
+    /// In order.
+    pub(crate) slices: Vec<Slice>,
+    /// Begins of the buckets at which counting began, rising: no volume after one reaches back beyond it. None where the day was
+    /// counted from its opening on.
+    pub(crate) begins: Vec<i64>,
+}
+
+/// The slices of a day. `buckets` are of that day, in order.
 pub(crate) fn slices_of_day(
     buckets: &[Bucket],
     day: &Day,
     gaps: &Spans,
     interval: Interval,
     length: i64,
-) -> Vec<Slice> {
+) -> Chain {
     let mut walk = Walk {
         day,
         gaps,
@@ -68,13 +79,15 @@ pub(crate) fn slices_of_day(
         range: None,
         open_interest: 0,
         opened: None,
+        begins: Vec::new(),
     };
     // before a day's opening packets show the day before
     let opening = day.opening();
     let buckets = &buckets[buckets.partition_point(|bucket| bucket.at.as_millis() < opening)..];
     let next = |number: usize| buckets[number + 1..].iter().find_map(|bucket| bucket.totals);
     let slices = buckets.iter().enumerate().filter_map(|(number, bucket)| walk.step(bucket, || next(number)));
-    slices.collect()
+    let slices = slices.collect();
+    Chain { slices, begins: walk.begins }
 }
 
 impl Walk<'_> {
@@ -85,7 +98,10 @@ impl Walk<'_> {
         }
         let Some(seen) = bucket.prices.filter(|_| bucket.ticks > 0) else {
             // a cached value: its total is where counting begins if nothing else was seen
-            self.total = self.total.or(bucket.totals.map(|totals| totals.highest));
+            if let (None, Some(totals)) = (self.total, bucket.totals) {
+                self.total = Some(totals.highest);
+                self.begins.push(bucket.at.as_millis());
+            }
             return None;
         };
         // a packet that only the book made repeats the price of a trade before it, which may be of the bar before
@@ -105,6 +121,9 @@ impl Walk<'_> {
         };
         let cut = self.gaps.touch(since, at + self.length);
         let count = self.count(bucket.totals, inside, next);
+        if count.is_reset || (bucket.totals.is_some() && self.total.is_none() && !inside) {
+            self.begins.push(at);
+        }
         if count.is_reset {
             (self.range, self.opened, self.was_reset) = (None, None, true);
         }

@@ -1,6 +1,6 @@
 //! The broker's candles stand in for minutes that are incomplete or missing.
 
-use crate::chain::Slice;
+use crate::chain::{Chain, Slice};
 use crate::sessions::{DAY_MILLIS, Day, Key};
 use crate::spans::Spans;
 use crate::{Candle, CandleLength, Interval, Source};
@@ -35,7 +35,7 @@ impl Filled {
 
 /// Fills a day. `candles` are of that day, the shortest first, each length in order.
 pub(crate) fn fill(
-    slices: Vec<Slice>,
+    Chain { slices, begins }: Chain,
     candles: &[Candle],
     day: &Day,
     gaps: &Spans,
@@ -65,7 +65,7 @@ pub(crate) fn fill(
             covered.push((at, until));
         }
     }
-    Filled { slices: settle(entries), covered, healed }
+    Filled { slices: settle(entries, &begins), covered, healed }
 }
 
 /// The bar of a candle and the candle's end; `None` where it is longer than bars are.
@@ -106,13 +106,23 @@ fn stand_in(candle: &Candle, key: Key, until: i64, gone: &[Entry]) -> Entry {
 }
 
 /// Takes from the first slice of ticks after candles what the candles have counted already: its volume reaches back to the last
-/// total that was seen.
-fn settle(entries: BTreeMap<i64, Entry>) -> Vec<Slice> {
+/// total that was seen, but never beyond where counting began.
+fn settle(entries: BTreeMap<i64, Entry>, begins: &[i64]) -> Vec<Slice> {
+    let mut begins = begins.iter().copied().peekable();
     let mut counted: u64 = 0;
     let mut open_interest = 0;
     let settled = entries.into_values().map(|Entry { mut slice, replaced_volume }| {
-        if slice.source == Source::Candles {
-            counted = (counted + slice.volume).saturating_sub(replaced_volume);
+        let is_candle = slice.source == Source::Candles;
+        let mut begun = None;
+        while let Some(at) = begins.next_if(|at| *at < if is_candle { slice.until } else { slice.at + 1 }) {
+            begun = Some(at);
+            counted = 0;
+        }
+        if is_candle {
+            // of a candle in which counting began most was traded before, so nothing of it is in what comes next
+            if begun.is_none_or(|at| at < slice.at) {
+                counted = (counted + slice.volume).saturating_sub(replaced_volume);
+            }
             if slice.open_interest == 0 {
                 slice.open_interest = open_interest;
             }

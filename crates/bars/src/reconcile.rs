@@ -47,7 +47,7 @@ pub enum Reason {
     Boundary,
     /// Nothing was recorded then.
     NotRecorded,
-    /// The broker has no candle although we saw volume.
+    /// The broker was asked for it and has no candle, although we saw volume.
     NoCandle,
     /// None of these.
     Unexplained,
@@ -86,10 +86,21 @@ pub struct Reconciled {
 /// Our bar and theirs of the same begin.
 type Pair<'a> = (Option<&'a Bar>, Option<&'a Bar>);
 
-/// Holds our bars against theirs, by begin. `gaps` are those of the feed. Our bars outside regular trading, and those in which nothing
-/// was traded, need no counterpart: brokers have no candles there.
-pub fn reconcile(ours: &[Bar], theirs: &[Bar], gaps: &[Span], tolerance: Tolerance) -> Reconciled {
-    let gaps = Spans::of(gaps);
+/// Holds our bars against theirs, by begin. `gaps` are those of the feed; `asked` says of which times the broker was asked and
+/// answered. Our bars outside those, outside regular trading, and those in which nothing was traded need no counterpart: nobody asked
+/// for it, or brokers have no candles there.
+pub fn reconcile(
+    ours: &[Bar],
+    theirs: &[Bar],
+    gaps: &[Span],
+    asked: &[Span],
+    tolerance: Tolerance,
+) -> Reconciled {
+    let (gaps, asked) = (Spans::of(gaps), Spans::of(asked));
+    let is_asked = |bar: &Bar| {
+        let (from, until) = (bar.start.as_millis(), bar.end.as_millis());
+        asked.within(from, until) == until - from
+    };
     let mut pairs: BTreeMap<Timestamp, Pair<'_>> = BTreeMap::new();
     ours.iter().for_each(|bar| pairs.entry(bar.start).or_default().0 = Some(bar));
     theirs.iter().for_each(|bar| pairs.entry(bar.start).or_default().1 = Some(bar));
@@ -110,7 +121,7 @@ pub fn reconcile(ours: &[Bar], theirs: &[Bar], gaps: &[Span], tolerance: Toleran
                 found.compared += 1;
                 found.equal += usize::from(found.differences.len() == before);
             }
-            (Some(bar), None) if bar.session == SessionType::Regular && bar.volume > 0 => {
+            (Some(bar), None) if bar.session == SessionType::Regular && bar.volume > 0 && is_asked(bar) => {
                 found.differences.push(alone(*start, Some(bar), None, Reason::NoCandle));
             }
             (None, Some(bar)) => {

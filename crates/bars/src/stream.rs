@@ -125,9 +125,11 @@ impl StreamBars {
         [ended, if is_full { self.end(true) } else { None }]
     }
 
-    /// The bar that was not finished; it is not complete.
-    pub fn finish(mut self) -> Option<Bar> {
-        self.end(false)
+    /// The bar that was not finished. `now` is up to when anything can have been seen: if its phase of the day ends later, more may
+    /// come, and it is not complete.
+    pub fn finish(mut self, now: Timestamp) -> Option<Bar> {
+        let is_over = self.growing.as_ref().is_some_and(|bar| bar.phase.until <= now.as_millis());
+        self.end(is_over)
     }
 
     /// Into the day and phase of an instant: the bar of another one ends.

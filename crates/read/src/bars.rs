@@ -141,14 +141,16 @@ impl Reader {
         let mut days: Vec<i32> = theirs.iter().map(day).collect();
         days.dedup();
         ours.retain(|bar| days.binary_search(&day(bar)).is_ok());
-        let mut gaps: Vec<Span> = Vec::new();
+        let lengths = candle_lengths(interval);
+        let (mut gaps, mut asked): (Vec<Span>, Vec<Span>) = (Vec::new(), Vec::new());
         for series in self.series(name, whole_days(interval, window), options.continuous).await? {
             for part in &series.parts {
                 gaps.extend(self.gaps_of(part, options.now).await?);
+                asked.extend(self.asked_of(part, &lengths).await?);
             }
         }
         Ok(Reconciliation {
-            found: reconcile(&ours, &theirs, &gaps, tolerance),
+            found: reconcile(&ours, &theirs, &gaps, &asked, tolerance),
             days_with_candles: days.len(),
         })
     }
@@ -200,7 +202,7 @@ impl Reader {
         };
         let ((buckets, gaps), candles) = tokio::try_join!(ticks, candles)?;
         if !gaps.is_empty() && options.sources == BarSources::Both && slice == SliceLength::Minute {
-            into.asked.extend(self.asked_of(days).await?);
+            into.asked.extend(self.asked_of(days, &candle_lengths(Interval::Seconds(60))).await?);
         }
         into.buckets.extend(buckets);
         into.gaps.extend(gaps);
@@ -219,6 +221,18 @@ fn make(
     let Sliced { buckets, gaps, candles, asked } = sliced;
     let seen = Seen { slice, buckets, gaps, candles, asked, until: options.now };
     bars(&seen, &options.calendar, series.market, interval)
+}
+
+/// The broker's words for the candles that fit into bars of an interval.
+fn candle_lengths(interval: Interval) -> Vec<String> {
+    let lengths = [1, 3, 5, 10, 15, 30, 60];
+    let fits = |minutes: &u32| match interval {
+        Interval::Seconds(seconds) => minutes * 60 <= seconds,
+        _ => true,
+    };
+    let word = |minutes: u32| if minutes == 1 { "minute".to_owned() } else { format!("{minutes}minute") };
+    let day = interval.holds_days().then(|| "day".to_owned());
+    lengths.into_iter().filter(fits).map(word).chain(day).collect()
 }
 
 /// The days of a part in pieces that are read at once.

@@ -1,7 +1,7 @@
 //! Candles stand in for what is missing, and for nothing else.
 
 use crate::{Case, at, candle, minute, span};
-use tickhouse_bars::Source;
+use tickhouse_bars::{Bucket, Source};
 use tickhouse_enrich::Market;
 
 /// 10:00 to 10:09 with 100 traded in each, a gap from 10:03:20 to 10:05:10 in which nothing was seen.
@@ -112,6 +112,48 @@ fn a_recording_that_begins_within_a_bar_is_completed_by_candles() {
     let joined = case.bars("1h")[0];
     let found = (joined.open, joined.high, joined.volume, joined.complete, joined.source);
     assert_eq!(found, (95.0, 101.0, 170, true, Source::Candles));
+}
+
+/// Recorded from 11:00:30 on, and the broker has all of the day: what its candles count before is in no total's difference.
+#[test]
+fn candles_before_the_recording_take_nothing_from_ticks() {
+    let candles = |last: &str| -> Vec<_> {
+        (0..=105)
+            .map(|number| format!("{:02}:{:02}", 9 + (15 + number) / 60, (15 + number) % 60))
+            .map(|time| candle(&time, 1, 100.0, 1_300))
+            .filter(|candle| candle.at <= at(last))
+            .collect()
+    };
+    // 11:00 from its lowest total on, 11:01 and 11:02 whole
+    let recorded = [
+        minute("11:00", 100.0, (140_000, 140_500)),
+        minute("11:01", 100.0, (140_510, 141_300)),
+        minute("11:02", 100.0, (141_310, 141_900)),
+    ];
+    let found = |case: &Case| -> Vec<_> {
+        let bars = case.bars("1m");
+        let late = bars.iter().filter(|bar| bar.start >= at("11:00"));
+        late.map(|bar| (bar.volume, bar.complete, bar.source)).collect()
+    };
+    let mut case = Case { candles: candles("11:00"), ..Case::of(Market::Nse, &recorded) };
+    let ticks = |volume| (volume, true, Source::Ticks);
+    assert_eq!(found(&case), [(1_300, true, Source::Candles), ticks(800), ticks(600)]);
+    assert!(case.bars("1m").iter().all(|bar| bar.vwap == Some(100.0)));
+    let hours: Vec<_> = case.bars("1h").iter().map(|bar| bar.volume).collect();
+    assert_eq!(hours, [60 * 1_300, 46 * 1_300 + 1_400]);
+    // without a candle of 11:00 its own volume stays
+    case.candles = candles("10:59");
+    assert_eq!(found(&case), [(500, false, Source::Ticks), ticks(800), ticks(600)]);
+    // a cached value is where counting begins: what the candles count from there on is taken off, nothing before
+    let cached = Bucket { prices: None, ticks: 0, ..minute("10:58", 100.0, (139_000, 139_000)) };
+    case.buckets.insert(0, cached);
+    case.candles = candles("10:59");
+    assert_eq!(found(&case)[0].0, 1_500 - 1_300);
+    // the same where the count of the day began anew
+    let mut case = Case::of(Market::Nse, &recorded);
+    case.candles = candles("11:00");
+    case.buckets.insert(0, minute("10:00", 100.0, (900_000, 900_000)));
+    assert_eq!(found(&case), [(1_300, true, Source::Candles), ticks(800), ticks(600)]);
 }
 
 #[test]

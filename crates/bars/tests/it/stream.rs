@@ -17,7 +17,7 @@ fn tick(time: &str, price: f64, total: u64) -> TickSeen {
 fn run(rule: StreamRule, gaps: &[Span], ticks: &[TickSeen]) -> Vec<Bar> {
     let mut bars = StreamBars::new(rule, calendar(), Market::Nse, gaps);
     let mut found: Vec<Bar> = ticks.iter().flat_map(|tick| bars.push(tick)).flatten().collect();
-    found.extend(bars.finish());
+    found.extend(bars.finish(at("2026-11-19 12:00")));
     found
 }
 
@@ -45,6 +45,17 @@ fn ticks_volume_and_range_end_bars() {
     assert_eq!(shape(&bars), [(1, 50, true), (2, 25, true), (2, 20, true), (1, 5, false)]);
     let bars = run(StreamRule::Range(1.0), &[], &ticks);
     assert_eq!(shape(&bars), [(1, 50, true), (3, 30, true), (2, 20, false)]);
+}
+
+#[test]
+fn the_last_bar_is_complete_once_its_phase_is_over() {
+    let last = |now: &str| {
+        let mut bars = StreamBars::new(StreamRule::Ticks(9), calendar(), Market::Nse, &[]);
+        assert_eq!(bars.push(&tick("09:15:00", 100.0, 0)), [None, None]);
+        assert_eq!(bars.push(&tick("15:29:59", 100.0, 7)), [None, None]);
+        bars.finish(at(now)).unwrap()
+    };
+    assert_eq!(shape(&[last("15:29:59"), last("15:30")]), [(1, 7, false), (1, 7, true)]);
 }
 
 #[test]
@@ -92,7 +103,7 @@ fn differences_are_told_with_what_they_come_from() {
         .map(|(n, volume)| candle(&format!("10:{n:02}"), 1, 100.0, *volume))
         .collect();
     let broker = Case { candles, ..Case::of(Market::Nse, &[]) }.bars("1m");
-    let found = reconcile(&case.bars("1m"), &broker, &case.gaps, Tolerance::default());
+    let found = reconcile(&case.bars("1m"), &broker, &case.gaps, &[], Tolerance::default());
     assert_eq!((found.compared, found.equal), (5, 2));
     let told: Vec<_> = found.differences.iter().map(|d| (d.field, d.difference, d.reason)).collect();
     assert_eq!(
@@ -105,10 +116,28 @@ fn differences_are_told_with_what_they_come_from() {
         ]
     );
     let lenient = Tolerance { price: 0.0, volume_percent: 12.0 };
-    assert_eq!(reconcile(&case.bars("1m"), &broker, &case.gaps, lenient).differences.len(), 2);
+    assert_eq!(reconcile(&case.bars("1m"), &broker, &case.gaps, &[], lenient).differences.len(), 2);
     let more =
         Case { candles: vec![candle("10:00", 1, 100.05, 100)], ..Case::of(Market::Nse, &[]) }.bars("1m");
-    let found = reconcile(&case.bars("1m")[..1], &more, &[], Tolerance { price: 0.05, volume_percent: 0.0 });
+    let close = Tolerance { price: 0.05, volume_percent: 0.0 };
+    let found = reconcile(&case.bars("1m")[..1], &more, &[], &[], close);
     assert_eq!(found.differences, []);
-    assert_eq!(reconcile(&case.bars("1m")[..1], &more, &[], Tolerance::default()).differences.len(), 4);
+    assert_eq!(reconcile(&case.bars("1m")[..1], &more, &[], &[], Tolerance::default()).differences.len(), 4);
+}
+
+/// A gap was filled: of the other minutes nobody asked for a candle.
+#[test]
+fn a_candle_is_missing_only_where_the_broker_was_asked() {
+    let ours: Vec<_> =
+        (0..6).map(|n| minute(&format!("10:{n:02}"), 100.0, (n * 100, n * 100 + 100))).collect();
+    let ours = Case::of(Market::Nse, &ours).bars("1m");
+    let theirs = Case { candles: vec![candle("10:03", 1, 100.0, 100)], ..Case::of(Market::Nse, &[]) };
+    let missing = |asked: &[Span]| -> Vec<_> {
+        let found = reconcile(&ours, &theirs.bars("1m"), &[], asked, Tolerance::default());
+        assert_eq!((found.compared, found.equal), (1, 1));
+        found.differences.iter().map(|told| (told.start, told.reason)).collect()
+    };
+    assert_eq!(missing(&[]), []);
+    let asked = [span("10:02:30", "10:05")];
+    assert_eq!(missing(&asked), [(at("10:04"), Reason::NoCandle)], "of 10:02 only half was asked");
 }

@@ -26,16 +26,24 @@ const CONTRACTS: &str = "SELECT any(instrument_token) AS token, tradingsymbol, t
 impl Reader {
     /// The futures on a name, from a day to a day: each until its expiry, from the day after the expiry before.
     pub(super) async fn continuous(&self, name: &str, first: Date, last: Date) -> Result<Series, ReadError> {
-        let (exchange, symbol) = name.trim().split_once(':').unwrap_or(("", name.trim()));
-        let mut contracts = self.contracts(symbol, exchange, first).await?;
+        let (place, symbol) = name.trim().split_once(':').unwrap_or(("", name.trim()));
+        // a share's or an index's exchange, and where its futures are
+        let exchange = match place.trim().to_uppercase().as_str() {
+            "NSE" => "NFO".to_owned(),
+            "BSE" => "BFO".to_owned(),
+            other => other.to_owned(),
+        };
+        let mut contracts = self.contracts(symbol.trim(), &exchange, first).await?;
         if contracts.is_empty() {
-            // one of the futures themselves, or a share by another name
+            // one of the futures themselves, or an index or share by another name or its token
             let listed = self.instrument(name, last).await?;
             let underlying = match listed.instrument.instrument_type {
                 InstrumentKind::Future => listed.instrument.underlying,
+                // futures on 'NIFTY 50' are futures on NIFTY
+                InstrumentKind::Index => listed.instrument.symbol,
                 _ => listed.instrument.tradingsymbol,
             };
-            contracts = self.contracts(&underlying, exchange, first).await?;
+            contracts = self.contracts(&underlying, &exchange, first).await?;
         }
         let Some(one) = contracts.first() else {
             return Err(ReadError::NoFutures { name: name.to_owned(), day: first });
@@ -51,10 +59,8 @@ impl Reader {
     }
 
     async fn contracts(&self, name: &str, exchange: &str, first: Date) -> Result<Vec<Contract>, ReadError> {
-        let statement = Statement::new(CONTRACTS)
-            .with("name", name)
-            .with("exchange", exchange.to_uppercase())
-            .with("first", first);
+        let statement =
+            Statement::new(CONTRACTS).with("name", name).with("exchange", exchange).with("first", first);
         self.rows(&statement).await
     }
 }

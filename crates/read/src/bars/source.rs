@@ -226,21 +226,21 @@ impl Reader {
         Ok(rows.iter().filter_map(|row| candle(row, calendar, market)).collect())
     }
 
-    /// Of which times the broker was asked for minutes.
-    pub(super) async fn asked_of(&self, part: &Part) -> Result<Vec<Span>, ReadError> {
+    /// Of which times the broker was asked for candles of these lengths.
+    pub(super) async fn asked_of(&self, part: &Part, lengths: &[String]) -> Result<Vec<Span>, ReadError> {
         #[derive(Row, Deserialize)]
         struct Asked {
             from: i64,
             until: i64,
         }
         let sql = "SELECT toUnixTimestamp64Milli(`from`) AS begun, toUnixTimestamp64Milli(`to`) AS ended FROM gap_fills FINAL \
-                   WHERE instrument_token = {token:UInt32} AND interval = 'minute' \
+                   WHERE instrument_token = {token:UInt32} AND has({lengths:Array(String)}, interval) \
                    AND toDate(`to`) >= {first:Date} AND toDate(`from`) <= {last:Date} \
                    UNION ALL SELECT toInt64(toUnixTimestamp(toDateTime(`from`, 'Asia/Kolkata'))) * 1000, \
                    toInt64(toUnixTimestamp(toDateTime(`to` + 1, 'Asia/Kolkata'))) * 1000 FROM backfill_progress FINAL \
-                   WHERE instrument_token = {token:UInt32} AND interval = 'minute' AND `to` >= {first:Date} AND `from` <= {last:Date}";
-        let rows: Vec<Asked> =
-            self.fetch("what the broker was asked", &of_days(sql.to_owned(), part)).await?;
+                   WHERE instrument_token = {token:UInt32} AND has({lengths:Array(String)}, interval) AND `to` >= {first:Date} AND `from` <= {last:Date}";
+        let statement = of_days(sql.to_owned(), part).with("lengths", lengths);
+        let rows: Vec<Asked> = self.fetch("what the broker was asked", &statement).await?;
         let span = |row: Asked| Span {
             from: Timestamp::from_millis(row.from),
             until: Timestamp::from_millis(row.until.max(row.from + 1)),

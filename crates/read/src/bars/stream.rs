@@ -35,7 +35,7 @@ impl Reader {
             }
             check_made(found.len())?;
         }
-        found.extend(stream.finish().filter(inside));
+        found.extend(stream.finish(options.now).filter(inside));
         Ok(found)
     }
 }

@@ -12,9 +12,9 @@ use crate::{reader, run, store};
 use brute_force::{Expected, Hours, expected_bars};
 use market::{DAYS, Dice, INSTRUMENTS, record_market};
 use std::collections::BTreeMap;
-use tickhouse_bars::{Interval, Source, StreamRule, Tolerance};
+use tickhouse_bars::{Interval, Reason, Source, StreamRule, Tolerance};
 use tickhouse_model::{SessionType, Timestamp};
-use tickhouse_read::{BarOptions, BarSources, NamedBar, ReadError, Reader, Window};
+use tickhouse_read::{BarOptions, BarSources, NamedBar, ReadError, Reader, Reconciliation, Window};
 use tickhouse_store::Store;
 
 const INTERVALS: [&str; 12] = ["1s", "5s", "30s", "90s", "1m", "3m", "5m", "15m", "1h", "1d", "1w", "1mo"];
@@ -215,6 +215,25 @@ async fn candles_join_ticks_and_are_compared_with_them() {
         (found.days_with_candles, told.as_slice()),
         (1, ["High -1 Unexplained".to_owned()].as_slice())
     );
+    // of most minutes nobody asked for a candle
+    let without = |found: &Reconciliation| {
+        let differences = found.found.differences.iter();
+        differences.filter(|told| told.reason == Reason::NoCandle).map(|told| told.start).collect::<Vec<_>>()
+    };
+    assert_eq!(without(&found), []);
+    run(
+        &store,
+        &format!(
+            "INSERT INTO backfill_progress (instrument_token, interval, `from`, `to`) SETTINGS async_insert = 0 \
+             VALUES ({name}, 'minute', '2026-11-19', '2026-11-19')"
+        ),
+    )
+    .await;
+    let minute = "1m".parse().unwrap();
+    let found = reader.reconcile_bars(&name, minute, &day, &options, Tolerance::default()).await.unwrap();
+    let missing = without(&found);
+    let is_known = |start: &Timestamp| (10..15).contains(&start.ist().hour());
+    assert!(missing.len() > 20 && !missing.iter().any(is_known), "{missing:?}");
     let only = BarOptions { sources: BarSources::Candles, ..options };
     let candles = bars(&reader, &name, "1m", day, &only).await;
     assert!(candles.iter().all(|bar| bar.bar.source == Source::Candles && bar.bar.complete));
@@ -265,7 +284,8 @@ async fn contracts_are_not_mixed_and_roll_at_expiry() {
          expiry, lot_size, valid_from, valid_to) SETTINGS async_insert = 0 VALUES \
          (1026, 'NIFTY26OCTFUT', 'NIFTY26OCTFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2026-10-27', 65, '2026-08-01', '2026-10-27'), \
          (1026, 'NIFTY27JANFUT', 'NIFTY27JANFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2027-01-28', 65, '2026-10-28', '2027-01-28'), \
-         (1282, 'NIFTY26NOVFUT', 'NIFTY26NOVFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2026-11-24', 65, '2026-08-01', '2026-11-24')",
+         (1282, 'NIFTY26NOVFUT', 'NIFTY26NOVFUT', 'NIFTY', 'NFO', 'NFO-FUT', 'FUT', '2026-11-24', 65, '2026-08-01', '2026-11-24'), \
+         (256265, 'NIFTY', 'NIFTY 50', '', 'NSE', 'INDICES', 'INDEX', '1970-01-01', 0, '1970-01-01', '2149-06-06')",
     )
     .await;
     let candle = |token: u32, time: &str, price: f64| {
@@ -301,7 +321,9 @@ async fn contracts_are_not_mixed_and_roll_at_expiry() {
     let by_token = shown(bars(&reader, "1026", "1d", days, &options).await);
     assert_eq!(by_token, ["2026-10-27 NIFTY26OCTFUT 1", "2026-10-28 NIFTY27JANFUT 4"]);
     let rolling = BarOptions { continuous: true, ..options.clone() };
-    for name in ["NIFTY", "NFO:NIFTY", "NIFTY26NOVFUT", "nifty"] {
+    for name in
+        ["NIFTY", "NFO:NIFTY", "nse:NIFTY", "NIFTY26NOVFUT", "nifty", "NIFTY 50", "NSE:NIFTY 50", "256265"]
+    {
         let found = shown(bars(&reader, name, "1d", days, &rolling).await);
         assert_eq!(found, ["2026-10-27 NIFTY26OCTFUT 1", "2026-10-28 NIFTY26NOVFUT 3"], "{name}");
     }
