@@ -167,7 +167,7 @@ mod tests {
             (day.first_day(), day.last_day()),
             (Date::constant(2026, 11, 20), Date::constant(2026, 11, 20))
         );
-        let last = Window::last(Duration::from_secs(11 * 3_600), now());
+        let last = Window::last(Duration::from_hours(11), now());
         assert_eq!(
             (last.first_day(), last.last_day()),
             (Date::constant(2026, 11, 19), Date::constant(2026, 11, 20))

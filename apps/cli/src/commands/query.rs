@@ -5,7 +5,7 @@ mod watch;
 use crate::answer::{self, How, OutputFormat};
 use crate::arguments::Common;
 use crate::window::When;
-use crate::{endpoints, output, setup};
+use crate::{endpoints, setup};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
