@@ -24,6 +24,7 @@ pub(crate) use server::{Links, end_all, restore as restore_by_server};
 pub(crate) use snapshot::remove as remove_database;
 
 use crate::ArchiveError;
+use crate::restore::Chain;
 use crate::statements::rows;
 use serde::Serialize;
 use snapshot::Snapshot;
@@ -266,7 +267,28 @@ async fn decide(
     let base = whole.rfind(|record| record.method == method && record.database == database);
     let missing =
         || BackupError::NoBase { place: at.place.shown(), database: database.clone(), method: method.name() };
-    Ok((method, Some(base.ok_or_else(missing)?)))
+    let base = base.ok_or_else(missing)?;
+    stands(store, &at.place, &base).await?;
+    Ok((method, Some(base)))
+}
+
+/// Whether all that a backup stands on is there: one that is made on top of it could not be restored else.
+async fn stands(store: &Store, place: &Place, backup: &BackupRecord) -> Result<(), BackupError> {
+    let broken = |missing: String| BackupError::BrokenChain { base: backup.id.clone(), missing };
+    let chain = Chain::of(list(store, place).await?, &backup.id, place).map_err(|error| match error {
+        BackupError::BaseMissing { base, .. } => broken(format!("backup {base}")),
+        error => error,
+    })?;
+    let Place::Folder(root) = place else { return Ok(()) };
+    let records = chain.records().iter();
+    let lists = records.map(|record| root.join(&record.id).join(folder::LIST_FILE));
+    let partitions = backup.partitions().filter_map(|(_, _, partition)| {
+        Some(root.join(partition.held_by.as_ref()?).join(partition.file.as_ref()?))
+    });
+    match lists.chain(partitions).find(|file| !file.is_file()) {
+        Some(file) => Err(broken(file.display().to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Whether the server has BACKUP at all.

@@ -53,6 +53,12 @@ pub enum ArchiveError {
         /// Which.
         folder: PathBuf,
     },
+    /// A backup, a restore or a retention of this data directory runs.
+    #[error("a backup, a restore or another retention is running ({} is locked): wait for its end", path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
     /// What was asked for does not go together.
     #[error("{0}")]
     Request(String),

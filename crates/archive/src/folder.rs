@@ -94,6 +94,18 @@ impl Folder {
             .collect()
     }
 
+    /// The files of a day, all its symbols, that are the only copy of their rows.
+    pub(crate) fn moved_of_day(&self, table: &str, date: &str, format: FileFormat) -> Vec<&FileEntry> {
+        let first = format!("{table}/{date}/");
+        let files =
+            self.manifest.files.range(first.clone()..).take_while(|(path, _)| path.starts_with(&first));
+        let name = format.format().name();
+        files
+            .map(|(_, entry)| entry)
+            .filter(|entry| entry.format == name && entry.moved_at.is_some())
+            .collect()
+    }
+
     /// Whether a file is there and is what the manifest says.
     pub(crate) fn is_whole(&self, entry: &FileEntry) -> bool {
         let path = self.path(&entry.path);
@@ -155,6 +167,15 @@ impl Folder {
     pub(crate) fn mark_moved(&mut self, paths: &BTreeSet<String>, at: Timestamp) -> Result<(), ArchiveError> {
         for (_, entry) in self.manifest.files.iter_mut().filter(|(path, _)| paths.contains(*path)) {
             entry.moved_at = Some(at.to_string());
+            self.dirty = true;
+        }
+        self.write()
+    }
+
+    /// Says that the rows of these files are in the table again.
+    pub(crate) fn mark_present(&mut self, paths: &BTreeSet<String>) -> Result<(), ArchiveError> {
+        for (_, entry) in self.manifest.files.iter_mut().filter(|(path, _)| paths.contains(*path)) {
+            entry.moved_at = None;
             self.dirty = true;
         }
         self.write()

@@ -26,6 +26,23 @@ const GATE: &str =
 pub struct Chain(Vec<BackupRecord>);
 
 impl Chain {
+    /// That of one of the backups of a place.
+    pub(crate) fn of(listed: Vec<Listed>, id: &str, root: &Place) -> Result<Self, BackupError> {
+        let whole: BTreeMap<String, BackupRecord> =
+            listed.into_iter().filter_map(|Listed { id, record }| Some((id, record?))).collect();
+        let mut next = Some(id.to_owned());
+        let mut chain: Vec<BackupRecord> = Vec::new();
+        while let Some(id) = next.take() {
+            let Some(record) = whole.get(&id).filter(|_| chain.len() < whole.len()) else {
+                let needs = chain.last().map(|record| record.id.clone()).unwrap_or_default();
+                return Err(BackupError::BaseMissing { id: needs, base: id, place: root.shown() });
+            };
+            next.clone_from(&record.base);
+            chain.push(record.clone());
+        }
+        Ok(Self(chain))
+    }
+
     /// The backup.
     pub fn record(&self) -> &BackupRecord {
         &self.0[0]
@@ -51,21 +68,12 @@ pub async fn find(store: &Store, place: &Place) -> Result<(Place, Chain), Backup
         named = Some(name);
     }
     let (root, listed) = found;
-    let whole: BTreeMap<String, BackupRecord> =
-        listed.into_iter().filter_map(|Listed { id, record }| Some((id, record?))).collect();
-    let newest = || whole.keys().next_back().cloned();
+    let whole = |id: &String| listed.iter().any(|one| one.id == *id && one.record.is_some());
+    let newest = || listed.iter().filter(|one| one.record.is_some()).map(|one| one.id.clone()).max();
     let none = || BackupError::NoBackup { place: place.shown() };
-    let mut next = Some(named.or_else(newest).filter(|id| whole.contains_key(id)).ok_or_else(none)?);
-    let mut chain: Vec<BackupRecord> = Vec::new();
-    while let Some(id) = next.take() {
-        let Some(record) = whole.get(&id).filter(|_| chain.len() < whole.len()) else {
-            let needs = chain.last().map(|record| record.id.clone()).unwrap_or_default();
-            return Err(BackupError::BaseMissing { id: needs, base: id, place: root.shown() });
-        };
-        next.clone_from(&record.base);
-        chain.push(record.clone());
-    }
-    Ok((root, Chain(chain)))
+    let id = named.or_else(newest).filter(whole).ok_or_else(none)?;
+    let chain = Chain::of(listed, &id, &root)?;
+    Ok((root, chain))
 }
 
 /// Restores a backup into a database beside the others, compares every row, and removes it.

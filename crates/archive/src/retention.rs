@@ -63,6 +63,11 @@ pub fn retained() -> Vec<Retained> {
     stored_in.into_iter().map(retained).collect()
 }
 
+/// The tables into which partitions are moved before they go.
+pub(crate) fn retired_names() -> impl Iterator<Item = String> {
+    retained().into_iter().map(retired::name)
+}
+
 /// How long what is kept, and what becomes of it then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionRules {
@@ -70,6 +75,8 @@ pub struct RetentionRules {
     pub keep_days: Vec<(Retained, u32)>,
     /// Parquet files are written here before rows go; `None`: they just go.
     pub export_to: Option<PathBuf>,
+    /// Held while rows go: [`crate::BackupPlaces::lock`], so that no backup is made of tables of which rows are aside.
+    pub lock: PathBuf,
 }
 
 /// What is to be done with partitions.
@@ -149,6 +156,7 @@ impl Retention {
     /// # Errors
     /// When a query fails, or the manifest can't be read.
     pub async fn plan(&self) -> Result<Vec<Stretch>, ArchiveError> {
+        self.find_folder()?;
         let manifest = match &self.rules.export_to {
             Some(folder) => Manifest::read(folder)?,
             None => None,
@@ -161,6 +169,17 @@ impl Retention {
             }
         }
         Ok(plan)
+    }
+
+    /// The folder has to be there: made by us, it would be on the wrong disk where one is not mounted.
+    fn find_folder(&self) -> Result<(), ArchiveError> {
+        match &self.rules.export_to {
+            Some(folder) if !folder.is_dir() => Err(ArchiveError::Request(format!(
+                "{} (retention.export_to) is not there: mount its disk, or make the folder if it is a new one",
+                folder.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The partitions of a table, oldest first.
@@ -225,10 +244,17 @@ impl Retention {
             open: u64,
             recent: u64,
         }
-        let sql = "SELECT countIf(NOT stored) AS open, countIf(last > {since:DateTime64(3)}) AS recent FROM \
-                   (SELECT batch_id, max(state = 'stored') AS stored, max(written_at) AS last FROM loader_seals \
-                    WHERE arrayExists(partition -> partition.1 BETWEEN {first:Date} AND {last:Date}, partitions) GROUP BY batch_id)";
+        // which days a seal without ticks concerns is not said: it may be of any. A batch is stored when any row says so: that of a
+        // seal of which nothing was inserted names no days
+        let sql = "SELECT countIf(is_open) AS open, countIf(named AND NOT is_open AND last > {since:DateTime64(3)}) AS recent FROM \
+                   (SELECT batch_id, max(named_) AS named, max(written_at) AS last, \
+                    batch_id NOT IN (SELECT batch_id FROM loader_seals WHERE state = 'stored') AS is_open FROM \
+                    (SELECT batch_id, written_at, \
+                     arrayExists(partition -> partition.1 BETWEEN {first:Date} AND {last:Date}, partitions) AS named_ FROM loader_seals \
+                     WHERE named_ OR (state = 'sealed' AND {any:UInt8} AND empty(partitions))) GROUP BY batch_id)";
+        let of_ticks = matches!(stretch.table, "tick_data" | "tick_data_1min");
         let statement = Statement::new(sql)
+            .with("any", u8::from(!of_ticks))
             .with("since", self.now.minus(QUIET))
             .with("first", stretch.first_day)
             .with("last", stretch.last_day);

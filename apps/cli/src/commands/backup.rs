@@ -111,8 +111,13 @@ pub(crate) fn places(config: &Config, place: Place) -> BackupPlaces {
     BackupPlaces {
         place,
         engine_folder: embedded.then(|| config.data_dir.join("clickhouse").join("backups")),
-        lock: endpoints::run_dir(&config.data_dir).join("backup.lock"),
+        lock: lock(config),
     }
+}
+
+/// Held by whatever moves whole tables: backup, restore, retention.
+pub(crate) fn lock(config: &Config) -> std::path::PathBuf {
+    endpoints::run_dir(&config.data_dir).join("backup.lock")
 }
 
 async fn create(

@@ -1,7 +1,7 @@
 //! `tickhouse retention`: what is old goes, into files first if so wished.
 
 use crate::arguments::Common;
-use crate::commands::{export, migrate};
+use crate::commands::{backup, export, migrate};
 use crate::shutdown::Shutdown;
 use crate::{endpoints, output, setup};
 use anyhow::bail;
@@ -77,6 +77,7 @@ fn rules(config: &Config) -> RetentionRules {
     RetentionRules {
         keep_days: retained().into_iter().map(|one| (one, days(one.table.name))).collect(),
         export_to: settings.export_to.clone(),
+        lock: backup::lock(config),
     }
 }
 

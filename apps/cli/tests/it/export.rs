@@ -76,6 +76,13 @@ fn an_export_is_killed_and_goes_on_and_old_days_go_into_files() {
 
     std::fs::write(here.join("tickhouse.toml"), "[retention]\ntick_data_days = 1\nexport_to = \"cold\"\n")
         .unwrap();
+    let unmounted = typed(&["retention", "apply"], here);
+    assert!(
+        !unmounted.status.success() && stderr(&unmounted).contains("is not there"),
+        "{}",
+        stderr(&unmounted)
+    );
+    std::fs::create_dir(here.join("cold")).unwrap();
     let plan = succeed(&typed(&["retention", "plan"], here));
     assert_eq!(plan.lines().filter(|line| line.contains(" export ")).count(), 3, "{plan}");
     assert!(plan.contains("tick_data_1min: 3 partitions are kept"), "{plan}");

@@ -28,6 +28,17 @@ pub(crate) async fn columns(
     rows(store, "read the columns of a table", &sql).await
 }
 
+/// ` FINAL` for a table whose rows merge: as they will read once that is done.
+pub(crate) async fn merged(store: &Store, database: &str, table: &str) -> Result<&'static str, ArchiveError> {
+    let engine = format!(
+        "SELECT engine FROM system.tables WHERE database = {} AND name = {}",
+        literal(database),
+        literal(table)
+    );
+    let engine: Vec<String> = rows(store, "read a table's engine", &engine).await?;
+    Ok(if engine.iter().any(|engine| merges_rows(engine)) { " FINAL" } else { "" })
+}
+
 /// The digests of a table's partitions: of these only, where some are named. Rows that merge are read as merged, so a digest stays
 /// as it is when parts merge.
 pub(crate) async fn digests(
@@ -39,13 +50,7 @@ pub(crate) async fn digests(
     if only.is_some_and(<[_]>::is_empty) {
         return Ok(BTreeMap::new());
     }
-    let engine = format!(
-        "SELECT engine FROM system.tables WHERE database = {} AND name = {}",
-        literal(database),
-        literal(table)
-    );
-    let engine: Vec<String> = rows(store, "read a table's engine", &engine).await?;
-    let is_final = if engine.iter().any(|engine| merges_rows(engine)) { " FINAL" } else { "" };
+    let is_final = merged(store, database, table).await?;
     let hashed: Vec<String> = columns(store, database, table)
         .await?
         .into_iter()

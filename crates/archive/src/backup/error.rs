@@ -20,11 +20,20 @@ pub enum BackupError {
         /// Which.
         database: String,
     },
-    /// Another backup or restore of this data directory runs.
-    #[error("another backup or restore is running ({} is locked): wait for its end", path.display())]
+    /// Another backup or restore of this data directory runs, or a retention.
+    #[error("another backup or restore, or a retention, is running ({} is locked): wait for its end", path.display())]
     Busy {
         /// The lock.
         path: PathBuf,
+    },
+    /// Rows are in a table beside the one that they are of, where nothing would find them once restored.
+    #[error(
+        "rows were moved aside into {tables} by a retention that did not end: run `tickhouse retention apply` once, which puts them \
+         back or finishes, and then this again"
+    )]
+    MovedAside {
+        /// Which.
+        tables: String,
     },
     /// Neither a folder nor an address of S3.
     #[error("{address:?} is no place for backups: {problem}")]
@@ -75,6 +84,16 @@ pub enum BackupError {
         base: String,
         /// Where was looked.
         place: String,
+    },
+    /// The backup that an incremental one would stand on can't be restored itself.
+    #[error(
+        "backup {base} can't be built upon, {missing} is gone: bring it back, or make a full backup, without --incremental"
+    )]
+    BrokenChain {
+        /// The newest backup.
+        base: String,
+        /// A backup or a file.
+        missing: String,
     },
     /// This server can't do what the method needs.
     #[error("{problem}")]

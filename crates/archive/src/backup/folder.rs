@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Name of the list of files with their digests.
-const LIST_FILE: &str = "files.sha256";
+pub(crate) const LIST_FILE: &str = "files.sha256";
 /// Says that a folder is a backup's that is being written, or whose writer was killed.
 const BEGUN_FILE: &str = "BEGUN";
 

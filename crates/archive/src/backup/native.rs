@@ -2,6 +2,7 @@
 //!
 //! What enters: a partition, as the server streams it. What leaves: its file; and back. Memory: a few blocks, whatever the partition.
 
+use super::digests::merged;
 use super::error::BackupError;
 use super::place::S3Place;
 use crate::ArchiveError;
@@ -30,17 +31,24 @@ pub(crate) fn file_of(table: &str, partition: &str) -> String {
 }
 
 /// What bounds the server's memory.
-const BOUNDS: &str = "max_threads = 2, max_block_size = 65409";
+const BOUNDS: &str =
+    "max_threads = 2, max_block_size = 65409, do_not_merge_across_partitions_select_final = 1";
 
 fn names(columns: &[(String, String)]) -> String {
     let columns: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
     columns.join(", ")
 }
 
-/// The rows of a partition.
-fn select((database, table, partition): (&str, &str, &str), columns: &[(String, String)]) -> String {
-    let partition = literal(partition);
-    format!("SELECT {} FROM {} WHERE _partition_id = {partition}", names(columns), name(database, table))
+/// The rows of a partition. Of rows that replace each other the one that stays: threads read them in any order, in which the restored
+/// table would choose among them.
+async fn select(
+    store: &Store,
+    (database, table, partition): (&str, &str, &str),
+    columns: &[(String, String)],
+) -> Result<String, ArchiveError> {
+    let (columns, from, partition) = (names(columns), name(database, table), literal(partition));
+    let merged = merged(store, database, table).await?;
+    Ok(format!("SELECT {columns} FROM {from}{merged} WHERE _partition_id = {partition}"))
 }
 
 /// As [`write`], by the server into S3, which compresses by the name of the file.
@@ -53,7 +61,7 @@ pub(crate) async fn write_s3(
     let sql = format!(
         "INSERT INTO FUNCTION s3({}, 'Native') {} SETTINGS {BOUNDS}, s3_truncate_on_insert = 1",
         place.arguments(below),
-        select(from, columns)
+        select(store, from, columns).await?
     );
     Ok(run(store, &format!("write partition {} of {} to S3", from.2, from.1), &sql).await?)
 }
@@ -82,7 +90,7 @@ pub(crate) async fn write(
     columns: &[(String, String)],
     path: &Path,
 ) -> Result<(), BackupError> {
-    let sql = format!("{} SETTINGS {BOUNDS}", select((database, table, partition), columns));
+    let sql = format!("{} SETTINGS {BOUNDS}", select(store, (database, table, partition), columns).await?);
     let failed = || ArchiveError::clickhouse(format!("read partition {partition} of {table}"));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;

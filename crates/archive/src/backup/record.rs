@@ -139,6 +139,12 @@ impl BackupRecord {
         self.tables.iter().find(|found| found.name == table)?.partitions.get(id)
     }
 
+    /// A partition of a table that was made as this one is: a column more changes the digest of rows, and no part.
+    pub(crate) fn partition_of(&self, table: &str, definition: &str, id: &str) -> Option<&PartitionRecord> {
+        let table = self.tables.iter().find(|found| found.name == table)?;
+        table.partitions.get(id).filter(|_| table.definition == definition)
+    }
+
     /// A record's text.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]

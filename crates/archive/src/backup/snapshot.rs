@@ -74,9 +74,11 @@ pub(crate) async fn inventory(store: &Store, database: &str) -> Result<Inventory
     );
     let found: Vec<(String, String, String)> = rows(store, "list the tables", &sql).await?;
     let mut inventory = Inventory::default();
+    let retired: BTreeSet<String> = crate::retention::retired_names().collect();
+    refuse_moved_aside(store, database, &retired).await?;
     for (name, engine, definition) in found {
-        if name.starts_with('.') {
-            // a view's own rows: it makes them again
+        if name.starts_with('.') || retired.contains(&name) {
+            // a view's own rows: `kept_by_views`; an empty table of a retention
         } else if engine.ends_with("View") {
             inventory.views.insert(name, definition);
         } else if engine.ends_with("MergeTree") {
@@ -87,7 +89,36 @@ pub(crate) async fn inventory(store: &Store, database: &str) -> Result<Inventory
     }
     let first = |name: &String| (!SAY_WHOLE.contains(&name.as_str()), name == SEALS, name.clone());
     inventory.tables.sort_by_key(first);
+    inventory.left_out.extend(kept_by_views(store, database).await?);
     Ok(inventory)
+}
+
+/// Rows that a retention left aside are in no table that a restore would look for them in.
+async fn refuse_moved_aside(
+    store: &Store,
+    database: &str,
+    retired: &BTreeSet<String>,
+) -> Result<(), BackupError> {
+    let sql = format!(
+        "SELECT DISTINCT table FROM system.parts WHERE active AND rows > 0 AND database = {} AND table IN {} ORDER BY table",
+        literal(database),
+        list(retired.iter().map(String::as_str))
+    );
+    let aside: Vec<String> = rows(store, "look for rows that a retention left aside", &sql).await?;
+    if aside.is_empty() { Ok(()) } else { Err(BackupError::MovedAside { tables: aside.join(", ") }) }
+}
+
+/// Materialized views that keep rows of their own, which nothing makes again: a refreshed view does it by itself.
+async fn kept_by_views(store: &Store, database: &str) -> Result<Vec<String>, BackupError> {
+    let sql = format!(
+        "SELECT name FROM system.tables WHERE database = {0} AND engine = 'MaterializedView' \
+         AND name NOT IN (SELECT view FROM system.view_refreshes WHERE database = {0}) \
+         AND (concat('.inner.', name) IN (SELECT name FROM system.tables WHERE database = {0}) \
+         OR concat('.inner_id.', toString(uuid)) IN (SELECT name FROM system.tables WHERE database = {0})) ORDER BY name",
+        literal(database)
+    );
+    let views: Vec<String> = rows(store, "look for rows that views keep", &sql).await?;
+    Ok(views.into_iter().map(|view| format!("{view} (rows that a MaterializedView keeps itself)")).collect())
 }
 
 /// The parts of each partition of a database's tables.

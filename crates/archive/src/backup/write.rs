@@ -79,7 +79,8 @@ async fn hash(
     progress: &watch::Sender<BackupProgress>,
 ) -> Result<BTreeMap<String, PartitionRecord>, BackupError> {
     let known = |id: &str, parts: &Parts| {
-        base.and_then(|base| base.partition(&table.name, id)).filter(|old| old.parts == parts.hash)
+        let old = base.and_then(|base| base.partition_of(&table.name, &table.definition, id));
+        old.filter(|old| old.parts == parts.hash)
     };
     let changed: Vec<&str> = table
         .partitions
@@ -142,7 +143,7 @@ async fn write_native(
         let columns = columns(store, &snapshot.database, &table.name).await?;
         for (partition_id, partition) in &mut table.partitions {
             // the same rows, although their parts may have merged
-            let old = base.and_then(|base| base.partition(&table.name, partition_id));
+            let old = base.and_then(|base| base.partition_of(&table.name, &table.definition, partition_id));
             if let Some(old) = old.filter(|old| old.digest == partition.digest) {
                 (partition.held_by, partition.file) = (old.held_by.clone(), old.file.clone());
             } else {

@@ -129,10 +129,13 @@ impl Export {
         units: &[Unit],
         report: &mut ExportReport,
     ) -> Result<bool, ArchiveError> {
+        let date = format!("date={day}");
+        if !self.may_join(folder, &date, units, report)? {
+            return Ok(false);
+        }
         if !self.request.symbols.is_empty() {
             return Ok(true);
         }
-        let date = format!("date={day}");
         let present = folder.files_of_day(self.request.table.name, &date, self.request.format);
         let (there, rows) =
             (rows_of(present.iter().copied()), units.iter().map(|unit| unit.digest().rows).sum());
@@ -149,6 +152,42 @@ impl Export {
         report.replaced_files += gone.len() as u64;
         folder.remove(&gone)?;
         Ok(true)
+    }
+
+    /// Whether a day's rows may be filed beside files that retention made the only copy. They may when they came late. When an older backup
+    /// was restored they are those of the files: these are then a copy like any other again. Where both may be so, nothing is written:
+    /// rows would be there twice.
+    fn may_join(
+        &self,
+        folder: &mut Folder,
+        date: &str,
+        units: &[Unit],
+        report: &mut ExportReport,
+    ) -> Result<bool, ArchiveError> {
+        let table = self.request.table.name;
+        let moved = folder.moved_of_day(table, date, self.request.format);
+        let rows: RowDigest = units.iter().map(Unit::digest).sum();
+        if moved.is_empty() || rows.rows == 0 {
+            return Ok(true);
+        }
+        let present = folder.files_of_day(table, date, self.request.format);
+        let files: Option<Vec<RowDigest>> =
+            moved.iter().chain(&present).map(|entry| entry.row_digest()).collect();
+        if self.request.symbols.is_empty() && files.map(|files| files.into_iter().sum()) == Some(rows) {
+            let paths: BTreeSet<String> = moved.iter().map(|entry| entry.path.clone()).collect();
+            folder.mark_present(&paths)?;
+            return Ok(true);
+        }
+        let gone = rows_of(moved.iter().copied());
+        if self.request.symbols.is_empty() && rows.rows < gone {
+            return Ok(true);
+        }
+        report.notes.push(format!(
+            "{date} is left as it is: retention moved {gone} rows of it into files, and {} were asked for now, which may be the same and \
+             more (a restored backup); export into another folder and compare",
+            rows.rows
+        ));
+        Ok(false)
     }
 
     /// Brings a unit's folder in line with the table. Of some symbols only, a folder with more rows is left as it is.

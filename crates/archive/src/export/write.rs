@@ -44,9 +44,8 @@ impl Export {
             return Ok(None);
         };
         std::fs::rename(&partial, &whole).map_err(ArchiveError::file(&whole))?;
-        if let Some(place) = whole.parent() {
-            sync_folder(place)?;
-        }
+        // new folders are names in theirs, which a power cut may take too
+        whole.ancestors().skip(1).take(path.split('/').count()).try_for_each(sync_folder)?;
         let today = self.cut.filter(|_| unit.day == self.request.to);
         Ok(Some(FileEntry {
             path: path.to_owned(),

@@ -5,6 +5,7 @@
 //! table and stay. What a killed run left aside goes back, or is dropped when the manifest says that it was compared.
 
 use super::{Action, Retained, Retention, Stretch, is_of};
+use crate::backup::{BackupError, Lock};
 use crate::export::{Export, ExportProgress, ExportRequest, ROWS_PER_FILE};
 use crate::folder::Folder;
 use crate::{ArchiveError, FileFormat, RowDigest, Stop};
@@ -52,6 +53,12 @@ impl Retention {
         stop: &Stop,
         mut tell: impl FnMut(&Stretch, &ExportProgress),
     ) -> Result<RetentionReport, ArchiveError> {
+        let lock = &self.rules.lock;
+        let _lock = Lock::take(lock).map_err(|error| match error {
+            BackupError::Archive(error) => error,
+            _ => ArchiveError::Locked { path: lock.clone() },
+        })?;
+        self.find_folder()?;
         let mut report = RetentionReport::default();
         let today = crate::export::day_of(self.now);
         for (retained, days) in &self.rules.keep_days {
@@ -143,18 +150,35 @@ impl Retention {
         let paths = waiting(&folder, stretch);
         let in_files: RowDigest =
             paths.iter().filter_map(|path| folder.manifest.files[path].row_digest()).sum();
-        let aside = self.move_aside(retained, stretch).await?;
-        let refusal = self.compare(retained, stretch, before.unwrap_or(in_files)).await;
-        match refusal {
-            Ok(None) => {}
-            // also when the comparison failed: what is aside is not seen by anybody
-            refused => {
-                self.move_back(retained, &aside).await?;
-                return refused;
-            }
+        // the export took its time, and a loader counts rows of what is under way in the table
+        if let Some(why) = self.under_way(stretch).await? {
+            return Ok(Some(why));
         }
-        folder.mark_moved(&paths, self.now)?;
-        self.drop_aside(retained, &aside).await?;
+        let settled = async {
+            self.move_aside(retained, stretch).await?;
+            let refusal = self.compare(retained, stretch, before.unwrap_or(in_files)).await?;
+            if refusal.is_none() {
+                folder.mark_moved(&paths, self.now)?;
+            }
+            Ok(refusal)
+        };
+        let settled = settled.await;
+        if !matches!(settled, Ok(None)) {
+            // also after an error: what is aside is not seen by anybody
+            let back = self.put_back(retained).await;
+            return match (settled, back) {
+                (Err(first), Err(then)) => {
+                    tracing::error!(
+                        table = retained.stored_in,
+                        error = %then,
+                        "rows are aside, and the next retention brings them back"
+                    );
+                    Err(first)
+                }
+                (settled, back) => back.and(settled),
+            };
+        }
+        self.drop_aside(retained, &stretch.partitions).await?;
         Ok(None)
     }
 

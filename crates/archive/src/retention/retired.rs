@@ -4,7 +4,7 @@ use super::apply::RetentionReport;
 use super::{Retained, Retention, Stretch};
 use crate::folder::Folder;
 use crate::tables::Columns;
-use crate::{ArchiveError, Manifest, RowDigest};
+use crate::{ArchiveError, FileFormat, Manifest, RowDigest};
 use jiff::civil::Date;
 use serde::Deserialize;
 use tickhouse_read::Statement;
@@ -18,6 +18,12 @@ pub(super) fn name(retained: Retained) -> String {
 struct Aside {
     partition: String,
     days: Vec<Date>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[expect(dead_code, reason = "only whether there is one matters")]
+    name: String,
 }
 
 impl Retention {
@@ -52,18 +58,35 @@ impl Retention {
     }
 
     /// Moves the partitions of a stretch aside; those that were moved.
-    pub(super) async fn move_aside(
-        &self,
-        retained: Retained,
-        stretch: &Stretch,
-    ) -> Result<Vec<String>, ArchiveError> {
+    pub(super) async fn move_aside(&self, retained: Retained, stretch: &Stretch) -> Result<(), ArchiveError> {
         let (table, aside) = (retained.stored_in, name(retained));
         self.alter(&format!("CREATE TABLE IF NOT EXISTS {aside} AS {table}")).await?;
         for partition in &stretch.partitions {
             self.alter(&format!("ALTER TABLE {table} MOVE PARTITION ID '{partition}' TO TABLE {aside}"))
                 .await?;
         }
-        Ok(stretch.partitions.clone())
+        Ok(())
+    }
+
+    /// Puts everything back that is aside, however far moving it came.
+    pub(super) async fn put_back(&self, retained: Retained) -> Result<(), ArchiveError> {
+        let partitions = self.aside(retained).await?;
+        self.move_back(retained, &partitions).await
+    }
+
+    /// The partitions that are aside, also where the table is not there.
+    async fn aside(&self, retained: Retained) -> Result<Vec<String>, ArchiveError> {
+        let sql = "SELECT partition_id AS partition, [] AS days FROM system.parts WHERE database = currentDatabase() \
+                   AND table = {table:String} AND active GROUP BY partition_id ORDER BY partition_id";
+        let statement = Statement::new(sql).with("table", name(retained));
+        let aside = self.reader.rows::<Aside>(&statement).await;
+        let aside = aside.map_err(ArchiveError::read("look for what was moved aside"))?;
+        Ok(aside.into_iter().map(|one| one.partition).collect())
+    }
+
+    /// Drops the table for what is aside, which the server refuses while it has rows.
+    async fn drop_empty(&self, retained: Retained) -> Result<(), ArchiveError> {
+        self.alter(&format!("DROP TABLE IF EXISTS IF EMPTY {} SYNC", name(retained))).await
     }
 
     /// Puts partitions back, beside whatever arrived in them meanwhile.
@@ -77,7 +100,7 @@ impl Retention {
             self.alter(&format!("ALTER TABLE {aside} MOVE PARTITION ID '{partition}' TO TABLE {table}"))
                 .await?;
         }
-        self.alter(&format!("DROP TABLE IF EXISTS {aside} SYNC")).await
+        self.drop_empty(retained).await
     }
 
     /// Drops what is aside: it was compared, and the manifest says so.
@@ -88,7 +111,7 @@ impl Retention {
     ) -> Result<(), ArchiveError> {
         let aside = name(retained);
         self.drop_partitions(&aside, partitions).await?;
-        self.alter(&format!("DROP TABLE IF EXISTS {aside} SYNC")).await
+        self.drop_empty(retained).await
     }
 
     pub(super) async fn drop_partitions(
@@ -109,14 +132,17 @@ impl Retention {
         report: &mut RetentionReport,
     ) -> Result<(), ArchiveError> {
         let aside = name(retained);
-        let sql = "SELECT partition_id AS partition, [] AS days FROM system.parts WHERE database = currentDatabase() \
-                   AND table = {table:String} AND active GROUP BY partition_id ORDER BY partition_id";
-        let left = self.reader.rows::<Aside>(&Statement::new(sql).with("table", aside.as_str())).await;
-        if left.map_err(ArchiveError::read("look for what was moved aside"))?.is_empty() {
-            return self.alter(&format!("DROP TABLE IF EXISTS {aside} SYNC")).await;
+        let sql =
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND name = {table:String}";
+        let there = self.reader.rows::<Named>(&Statement::new(sql).with("table", aside.as_str())).await;
+        if there.map_err(ArchiveError::read("look for a table of what was moved aside"))?.is_empty() {
+            return Ok(());
         }
-        // nobody else is at it: whoever writes the folder holds its lock
+        // before the rows are looked at: whoever else moves them, from wherever, writes the folder and holds its lock
         let held = self.hold()?;
+        if self.aside(retained).await?.is_empty() {
+            return self.drop_empty(retained).await;
+        }
         let sql = format!(
             "SELECT _partition_id AS partition, groupUniqArray(date) AS days FROM {aside} GROUP BY partition ORDER BY partition"
         );
@@ -155,7 +181,9 @@ fn is_moved(manifest: &Manifest, retained: Retained, day: Date) -> bool {
         .files
         .values()
         .filter(|entry| {
-            entry.table == retained.table.name && entry.partition.split('/').next() == Some(&*date)
+            entry.table == retained.table.name
+                && entry.format == FileFormat::Parquet.format().name()
+                && entry.partition.split('/').next() == Some(&*date)
         })
         .peekable();
     of_day.peek().is_some() && of_day.all(|entry| entry.moved_at.is_some())

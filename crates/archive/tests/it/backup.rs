@@ -394,3 +394,45 @@ async fn an_older_backup_gets_the_schema_of_today() {
     batch(&back, 4, 10, Until::Stored).await;
     assert_eq!(ask(&back, "SELECT sum(tick_count) FROM tick_data_1min").await, "80");
 }
+
+#[tokio::test]
+async fn an_increment_after_a_new_column_is_restored() {
+    for method in METHODS {
+        let name = format!("backup_column_{}", method.name());
+        let store = store(&name).await;
+        let shelf = Shelf::new().await;
+        batch(&store, 1, 10, Until::Stored).await;
+        run(&store, "CREATE MATERIALIZED VIEW own ENGINE = MergeTree ORDER BY a AS SELECT instrument_token AS a FROM tick_data").await;
+        let full = shelf.back_up(&store, method, false).await.unwrap();
+        assert_eq!(full.left_out, ["own (rows that a MaterializedView keeps itself)"]);
+        run(&store, "DROP VIEW own SYNC").await;
+        run(&store, "ALTER TABLE frames ADD COLUMN note String DEFAULT 'none'").await;
+        batch(&store, 2, 11, Until::Stored).await;
+        shelf.back_up(&store, method, true).await.unwrap();
+        shelf.verify(&store).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_built_on_a_broken_chain() {
+    for method in METHODS {
+        let store = store(&format!("backup_broken_{}", method.name())).await;
+        let shelf = Shelf::new().await;
+        batch(&store, 1, 10, Until::Stored).await;
+        let full = shelf.back_up(&store, method, false).await.unwrap();
+        batch(&store, 2, 11, Until::Stored).await;
+        shelf.back_up(&store, method, true).await.unwrap();
+        let away = shelf.folder.path().join("away");
+        std::fs::rename(shelf.root().join(&full.id), &away).unwrap();
+        let error = shelf.back_up(&store, method, true).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("backup {} is gone", full.id)), "{error}");
+        std::fs::rename(&away, shelf.root().join(&full.id)).unwrap();
+        let held = full.partition("tick_data", "20261120-10").unwrap().file.clone();
+        let file = shelf.root().join(&full.id).join(held.unwrap_or_else(|| "files.sha256".to_owned()));
+        std::fs::rename(&file, &away).unwrap();
+        let error = shelf.back_up(&store, method, true).await.unwrap_err();
+        assert!(matches!(error, BackupError::BrokenChain { .. }), "{error}");
+        std::fs::rename(&away, &file).unwrap();
+        shelf.back_up(&store, method, true).await.unwrap();
+    }
+}

@@ -3,7 +3,8 @@
 use crate::{ask, run, store, ticks};
 use std::path::Path;
 use tickhouse_archive::{
-    Action, Manifest, Retention, RetentionReport, RetentionRules, Stop, Stretch, retained,
+    Action, BackupOptions, BackupPlaces, BackupProgress, Manifest, Method, Place, Retention, RetentionReport,
+    RetentionRules, Stop, Stretch, create_backup, retained,
 };
 use tickhouse_model::Timestamp;
 use tickhouse_store::{Partition, Seal, Store};
@@ -12,12 +13,18 @@ fn now() -> Timestamp {
     Timestamp::from_text("2026-11-23 08:00:00").unwrap()
 }
 
+/// The lock of backups of a database.
+fn lock(store: &Store) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("{}-{}.lock", store.options().database, std::process::id()))
+}
+
 /// By these days for tables, into a folder or nowhere.
 fn retention(store: &Store, days: &[(&str, u32)], folder: Option<&Path>) -> Retention {
     let of = |name: &str| days.iter().find(|(table, _)| *table == name).map_or(0, |(_, days)| *days);
     let rules = RetentionRules {
         keep_days: retained().into_iter().map(|one| (one, of(one.table.name))).collect(),
         export_to: folder.map(Path::to_owned),
+        lock: lock(store),
     };
     Retention::new(store, rules, now())
 }
@@ -312,4 +319,171 @@ async fn bars_indices_frames_and_candles_go_the_same_way() {
     assert_eq!(ask(&store, &file("indices_data", "count(), sum(last_price)")).await, "50\t1225");
     assert_eq!(ask(&store, &file("frames", "count(), sum(sequence)")).await, "100\t4950");
     assert_eq!(ask(&store, &file("candles", "count(), sum(close)")).await, "20\t590");
+}
+
+/// What the tables beside the others are; none as a rule.
+async fn retired(store: &Store) -> String {
+    let sql = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%retired'";
+    ask(store, sql).await
+}
+
+#[tokio::test]
+async fn rows_of_a_restored_backup_are_not_filed_twice() {
+    let store = store("retention_restored").await;
+    let folder = tempfile::tempdir().unwrap();
+    let out = Some(folder.path());
+    for day in ["2026-11-17", "2026-11-18"] {
+        ticks(&store, day, &["INFY", "M&M"], 500).await;
+    }
+    run(&store, "CREATE TABLE backup_of_ticks AS tick_data").await;
+    run(&store, "INSERT INTO backup_of_ticks SELECT * FROM tick_data").await;
+    let wanted = ask(&store, SUMS).await;
+    assert_eq!(apply(&store, out).await.removed_rows, 2_000);
+    // late rows of a day make a second file
+    ticks(&store, "2026-11-18", &["LATE"], 10).await;
+    run(&store, "INSERT INTO backup_of_ticks SELECT * FROM tick_data").await;
+    assert_eq!(apply(&store, out).await.removed_rows, 10);
+    let in_folder = in_files(&store, folder.path()).await;
+    assert!(in_folder.starts_with("2010\t") && wanted.starts_with("2000\t"));
+
+    // the whole of both days is in the table again
+    run(&store, "INSERT INTO tick_data SELECT * FROM backup_of_ticks").await;
+    let report = apply(&store, out).await;
+    assert_eq!(report.removed_rows, 2_010, "{report:?}");
+    assert_eq!(in_files(&store, folder.path()).await, in_folder);
+    let manifest = Manifest::read(folder.path()).unwrap().unwrap();
+    assert!(manifest.files.values().all(|entry| entry.moved_at.is_some()), "{manifest:?}");
+
+    // and once more with rows that no file has: which are which can't be told
+    run(&store, "INSERT INTO tick_data SELECT * FROM backup_of_ticks WHERE date = '2026-11-18'").await;
+    ticks(&store, "2026-11-18", &["LATER"], 3).await;
+    let report = apply(&store, out).await;
+    assert_eq!((report.removed_rows, report.outcomes[0].stretch.action), (0, Action::Refuse));
+    assert!(report.outcomes[0].stretch.why.contains("retention moved 1010 rows"), "{report:?}");
+    assert_eq!(rows(&store, "tick_data").await, "1013");
+    assert_eq!(in_files(&store, folder.path()).await, in_folder);
+}
+
+#[tokio::test]
+async fn seals_without_ticks_and_void_ones() {
+    let store = store("retention_seals").await;
+    ticks(&store, "2026-11-18", &["INFY"], 100).await;
+    run(
+        &store,
+        "INSERT INTO frames (recorder, session, sequence, received_at, kind) SETTINGS async_insert = 0 \
+         SELECT 'main', 1, number, toDateTime64('2026-11-18 10:00:00', 6, 'Asia/Kolkata') + number, 'frame' FROM numbers(10)",
+    )
+    .await;
+    let long_ago = Timestamp::from_text("2026-11-18 09:20:00").unwrap();
+    let empty = Seal { loader: "loader".to_owned(), fence: 1, number: 1, frames: 10, ..Seal::default() };
+    store.record_sealed(&empty, long_ago).await.unwrap();
+    let days = [("tick_data", 3), ("frames", 3)];
+    let actions = async || {
+        let plan = retention(&store, &days, None).plan().await.unwrap();
+        let due = plan.into_iter().filter(|stretch| ["tick_data", "frames"].contains(&stretch.table));
+        due.map(|stretch| (stretch.table, stretch.action)).collect::<Vec<_>>()
+    };
+    assert_eq!(actions().await, [("tick_data", Action::Drop), ("frames", Action::Refuse)]);
+    store.record_stored(&empty, long_ago).await.unwrap();
+    assert_eq!(actions().await, [("tick_data", Action::Drop), ("frames", Action::Drop)]);
+    // a seal that came too late is recorded as stored without its days
+    let partitions = vec![(Partition { date: 20_775, hour: 9 }, 100)];
+    let late = Seal { number: 2, partitions, ..empty.clone() };
+    store.record_sealed(&late, long_ago).await.unwrap();
+    assert_eq!(actions().await[0], ("tick_data", Action::Refuse));
+    store.record_stored(&Seal { partitions: Vec::new(), frames: 0, ..late }, long_ago).await.unwrap();
+    assert_eq!(actions().await, [("tick_data", Action::Drop), ("frames", Action::Drop)]);
+}
+
+#[tokio::test]
+async fn a_manifest_that_can_not_be_written_brings_everything_back() {
+    let store = store("retention_full").await;
+    ticks(&store, "2026-11-18", &["INFY"], 100).await;
+    let folder = tempfile::tempdir().unwrap();
+    apply_export(&store, folder.path()).await;
+    let in_the_way = folder.path().join("manifest.json.partial");
+    let failed = retention(&store, &[("tick_data", 3)], Some(folder.path()))
+        .apply(&Stop::default(), |_, progress| {
+            if progress.rows == 100 {
+                std::fs::create_dir_all(&in_the_way).unwrap();
+            }
+        })
+        .await;
+    assert!(failed.unwrap_err().to_string().contains("manifest.json.partial"));
+    assert_eq!((rows(&store, "tick_data").await, retired(&store).await), ("100".to_owned(), String::new()));
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(apply(&store, Some(folder.path())).await.removed_rows, 100);
+}
+
+#[tokio::test]
+async fn a_batch_that_begins_during_the_export_keeps_rows_where_they_are() {
+    let store = store("retention_sealed_late").await;
+    ticks(&store, "2026-11-18", &["INFY"], 100).await;
+    let folder = tempfile::tempdir().unwrap();
+    let retention = retention(&store, &[("tick_data", 3)], Some(folder.path()));
+    let options = store.options().clone();
+    let (stop, once) = (Stop::default(), std::sync::Once::new());
+    let report = retention.apply(&stop, |_, progress| {
+        if progress.rows < 100 {
+            return;
+        }
+        once.call_once(|| {
+            let options = options.clone();
+            let sealed = move || {
+                let partitions = vec![(Partition { date: 20_775, hour: 9 }, 5)];
+                let seal =
+                    Seal { loader: "loader".to_owned(), fence: 1, number: 1, partitions, ..Seal::default() };
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let store = Store::new(options);
+                    store.record_sealed(&seal, now()).await.unwrap();
+                    // whoever moves rows now fails: the loader may be counting them
+                    run(&store, "CREATE TABLE tick_data_retired (x UInt8) ENGINE = MergeTree ORDER BY x")
+                        .await;
+                });
+            };
+            std::thread::spawn(sealed).join().unwrap();
+        });
+    });
+    let report = report.await.unwrap();
+    assert_eq!((report.removed_rows, report.outcomes[0].stretch.action), (0, Action::Refuse), "{report:?}");
+    assert!(report.outcomes[0].stretch.why.contains("not yet known to be stored"), "{report:?}");
+}
+
+#[tokio::test]
+async fn backup_and_retention_keep_off_each_other() {
+    let store = store("retention_locked").await;
+    ticks(&store, "2026-11-18", &["INFY"], 100).await;
+    let folder = tempfile::tempdir().unwrap();
+    let held = std::fs::File::create(lock(&store)).unwrap();
+    held.try_lock().unwrap();
+    let locked = retention(&store, &[("tick_data", 3)], None).apply(&Stop::default(), |_, _| {}).await;
+    assert!(locked.unwrap_err().to_string().contains("is locked"));
+    assert_eq!(rows(&store, "tick_data").await, "100");
+    drop(held);
+
+    let at = BackupPlaces {
+        place: Place::Folder(folder.path().join("backups")),
+        engine_folder: None,
+        lock: lock(&store),
+    };
+    let options = BackupOptions { incremental: false, method: Some(Method::Native) };
+    let progress = tokio::sync::watch::Sender::new(BackupProgress::default());
+    let partition = ask(&store, "SELECT any(_partition_id) FROM tick_data").await;
+    run(&store, "CREATE TABLE tick_data_retired AS tick_data").await;
+    run(&store, &format!("ALTER TABLE tick_data MOVE PARTITION ID '{partition}' TO TABLE tick_data_retired"))
+        .await;
+    let refused = create_backup(&store, &at, options, now(), &progress).await.unwrap_err();
+    assert!(refused.to_string().contains("into tick_data_retired by a retention"), "{refused}");
+    // and an empty one is of no interest
+    assert_eq!(retention(&store, &[], None).apply(&Stop::default(), |_, _| {}).await.unwrap().put_back, 1);
+    run(&store, "CREATE TABLE tick_data_retired AS tick_data").await;
+    let made = create_backup(&store, &at, options, now(), &progress).await.unwrap();
+    assert!(made.tables.iter().all(|table| table.name != "tick_data_retired"));
+    assert_eq!(made.tables.iter().find(|table| table.name == "tick_data").unwrap().partitions.len(), 1);
+
+    let nowhere = folder.path().join("unmounted");
+    let error =
+        retention(&store, &[("tick_data", 3)], Some(&nowhere)).apply(&Stop::default(), |_, _| {}).await;
+    assert!(error.unwrap_err().to_string().contains("mount its disk") && !nowhere.exists());
 }
