@@ -42,19 +42,24 @@ pub(crate) fn begin(folder: &Path) -> Result<(), BackupError> {
     write_durably(folder, BEGUN_FILE, b"this backup is not whole until backup.json is here\n")
 }
 
-/// Makes a backup whole: lists its files, forces everything to disk, then writes its record.
-pub(crate) fn finish(folder: &Path, record: &mut BackupRecord) -> Result<(), BackupError> {
-    let mut list = String::new();
-    record.bytes = 0;
+/// The files of a backup with their digests, as its list holds them, and their bytes. Forces each to disk.
+pub(crate) fn list_of_files(folder: &Path) -> Result<(String, u64), BackupError> {
+    let (mut list, mut total) = (String::new(), 0);
     for path in files(folder)? {
         let name = name_in(folder, &path);
         if name == BEGUN_FILE {
             continue;
         }
         let (sha256, bytes) = digest(&path, true)?;
-        record.bytes += bytes;
+        total += bytes;
         list.extend([sha256.as_str(), "  ", &name, "\n"]);
     }
+    Ok((list, total))
+}
+
+/// Makes a backup whole: writes the list of its files, then its record. Some syncs of small files: whoever interrupts a backup before
+/// has none.
+pub(crate) fn finish(folder: &Path, list: &str, record: &mut BackupRecord) -> Result<(), BackupError> {
     record.files_sha256 = Some(hex::encode(Sha256::digest(list.as_bytes())));
     write_durably(folder, LIST_FILE, list.as_bytes())?;
     record.write(folder)?;

@@ -46,12 +46,12 @@ pub(super) async fn write(
             server::write_text(store, s3, &format!("{}/{RECORD_FILE}", record.id), &record.text()).await
         }
         (_, Some(folder)) => {
-            let mut finished = record.clone();
+            let hashed = folder.clone();
             // thousands of files are read back
-            let done = tokio::task::spawn_blocking(move || {
-                folder::finish(&folder, &mut finished).map(|()| finished)
-            });
-            *record = done.await.expect("hashing files does not panic")?;
+            let listed = tokio::task::spawn_blocking(move || folder::list_of_files(&hashed));
+            let (list, bytes) = listed.await.expect("hashing files does not panic")?;
+            record.bytes = bytes;
+            folder::finish(&folder, &list, record)?;
             Ok(())
         }
         (_, None) => Ok(()),
