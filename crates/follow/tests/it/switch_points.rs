@@ -12,7 +12,7 @@ use tickhouse_read::{Selection, Window};
 
 const POINTS: usize = 1_000;
 /// Followers at once.
-const AT_ONCE: usize = 20;
+const AT_ONCE: usize = 12;
 
 /// Sends records and flat entries until told to stop: in bursts, with rests in which streams are trimmed empty; recorders end
 /// their sessions, a second one appears later.
@@ -66,7 +66,7 @@ async fn point(world: &World, selections: &[(Selection, Vec<u32>)], seed: u64) -
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     tokio::time::sleep(Duration::from_millis(random.random_range(0..100))).await;
     let (selection, tokens) = &selections[random.random_range(0..selections.len())];
-    let back = Duration::from_millis(random.random_range(0..1_500));
+    let back = Duration::from_millis(random.random_range(0..5_000));
     let from = world.clock.now().minus(back);
     let from = Timestamp::from_millis(from.as_millis());
     let mut follower =
@@ -79,7 +79,7 @@ async fn point(world: &World, selections: &[(Selection, Vec<u32>)], seed: u64) -
     let slow = random.random_range(0..3_u32) == 0;
     let pause = || {
         (slow && random.random_range(0..8_u32) == 0)
-            .then(|| Duration::from_millis(random.random_range(0..80)))
+            .then(|| Duration::from_millis(random.random_range(0..250)))
     };
     let got = read_to(&mut follower, &target, wanted, pause).await;
     let ledger = world.ledger.lock().unwrap().clone();
@@ -132,6 +132,5 @@ async fn a_thousand_switch_points() {
     loader.await.unwrap();
     // the seam was there to be found: both sides gave, and streams were behind what was trimmed
     assert!(sum.from_history > 10_000 && sum.from_streams > 10_000 && sum.caught_up > 10, "{sum:?}");
-    // a loader that busy cores hold up for longer than the patience of a follower is no hole: the ledger says so
-    assert!(sum.unverified < 10, "{sum:?}");
+    assert_eq!(sum.unverified, 0, "{sum:?}");
 }
