@@ -13,11 +13,10 @@ use crate::source::{Accepted, Hole, Source, payload_of};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
-use tickhouse_model::{FrameId, Timestamp};
+use tickhouse_model::FrameId;
 use tickhouse_store::{Deduplicate, InsertId, LedgerColumns, Mark, Origin, QuarantineRow, batch_id};
 use tickhouse_stream::{
     Consumer, DeadLetter, Entry, EntryId, GroupState, ReadLimits, Stream, StreamEntries, StreamError,
-    StreamKind,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -237,14 +236,7 @@ impl<'a> Reader<'a> {
         for stream in self.consumer.discover().await? {
             if !self.sources.contains_key(stream.name()) {
                 let mark = self.marks.get(&stream.origin()).copied().unwrap_or_default();
-                let mut source = Source::new(stream.clone(), mark.epoch, mark.last.into());
-                if let StreamKind::Frames { recorder, socket } = stream.kind()
-                    && mark.last > (0, 0)
-                {
-                    // where a gap would begin that the next record shows
-                    let last = self.shared.store.received_at(recorder, *socket, mark.last).await?;
-                    source.received_at = last.unwrap_or(Timestamp::NONE);
-                }
+                let mut source = Source::behind(&self.shared.store, stream.clone(), mark.epoch, mark).await?;
                 if stream.is_frames() && self.consumer.control().resend_pending(stream.name()).await? {
                     // what is in the stream now begins too late
                     source.hole = Some(Hole { since: Instant::now() });

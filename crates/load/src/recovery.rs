@@ -67,11 +67,11 @@ async fn recover(
         }
         entries.push((stream, range.epoch, found));
     }
-    let batch = rebuild(shared, seal, &entries, marks, FxHashSet::default());
+    let batch = rebuild(shared, seal, &entries, marks, FxHashSet::default()).await?;
     let partial = settle::store_ambiguous(&shared.store, &batch, seal, &shared.counters).await?;
     if !partial.is_empty() {
         let stored = stored_in(shared, batch_id, &partial).await?;
-        let rest = rebuild(shared, seal, &entries, marks, stored);
+        let rest = rebuild(shared, seal, &entries, marks, stored).await?;
         settle::store_rest(&shared.store, &rest, &partial, batch_id).await?;
     }
     declare_lost(shared, seal, &lost).await?;
@@ -193,19 +193,19 @@ async fn read_range(control: &Control, stream: &Stream, range: &SealRange) -> Re
 }
 
 /// The batch of a seal again, from its entries, without the rows in `skip`.
-fn rebuild(
+async fn rebuild(
     shared: &Shared,
     seal: &Seal,
     entries: &[(Stream, u32, Vec<Entry>)],
     marks: &BTreeMap<String, Mark>,
     skip: FxHashSet<RowIdentity>,
-) -> crate::batch::SealedBatch {
+) -> Result<crate::batch::SealedBatch, LoadError> {
     let mut rows = RowMaker::new(shared.instruments.clone(), shared.calendar.clone());
     let mut batch = Batch::without(seal.batch_id(), shared.clock.now(), skip);
     for (stream, epoch, entries) in entries {
-        let mark = marks.get(&stream.origin()).filter(|mark| mark.epoch == *epoch);
-        let last = mark.map_or(EntryId::ZERO, |mark| mark.last.into());
-        let mut source = Source::new(stream.clone(), *epoch, last);
+        let mark = marks.get(&stream.origin()).filter(|mark| mark.epoch == *epoch).copied();
+        let mut source =
+            Source::behind(&shared.store, stream.clone(), *epoch, mark.unwrap_or_default()).await?;
         // what was accepted across a hole then is accepted across it now
         for entry in entries {
             source.give_up_after = Some(source.last);
@@ -214,7 +214,7 @@ fn rebuild(
             debug_assert!(matches!(accepted, Accepted::Taken | Accepted::Repeat), "{accepted:?}");
         }
     }
-    batch.seal(&seal.loader, seal.fence, seal.number)
+    Ok(batch.seal(&seal.loader, seal.fence, seal.number))
 }
 
 /// Records which entries of a seal are nowhere any more: a gap for each range that lacks some. The rest of the seal is stored.

@@ -6,7 +6,7 @@ use crate::sequence::{Place, journal_begins_anew, place_of_flat, place_of_record
 use bytes::Bytes;
 use std::time::Instant;
 use tickhouse_model::{FrameId, Gap, GapCause, Record, Timestamp};
-use tickhouse_store::Origin;
+use tickhouse_store::{Mark, Origin, Store, StoreError};
 use tickhouse_stream::{Entry, EntryId, EntryValue, Stream, StreamInfo, StreamKind};
 
 /// A stream and where reading stands.
@@ -65,6 +65,27 @@ impl Source {
             added: None,
             received_at: Timestamp::NONE,
         }
+    }
+
+    /// A source that goes on behind a mark; [`Mark::default`] for none. It knows when the record of the mark was received, where
+    /// `frames` still has it: there a gap begins that the next record shows, whoever makes the batch, and however often.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub(crate) async fn behind(
+        store: &Store,
+        stream: Stream,
+        epoch: u32,
+        mark: Mark,
+    ) -> Result<Self, StoreError> {
+        let mut source = Self::new(stream, epoch, mark.last.into());
+        if let StreamKind::Frames { recorder, socket } = source.stream.kind()
+            && mark.last > (0, 0)
+        {
+            let last = store.received_at(recorder, *socket, mark.last).await?;
+            source.received_at = last.unwrap_or(Timestamp::NONE);
+        }
+        Ok(source)
     }
 
     /// The stream was lost: its ids begin anew.
