@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "tickhouse-universe",
     "tickhouse-options",
     "tickhouse-bars",
+    "tickhouse-health",
 ];
 
 /// (package, what it must not reach, over however many others).

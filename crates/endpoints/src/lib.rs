@@ -1,14 +1,16 @@
 //! From a configuration to what it means on this machine: files, addresses, options of the parts.
 //!
 //! What enters: a checked [`Config`], the run files of what runs on its data directory. What leaves: where the journals, Redis
-//! and ClickHouse are, and the options with which the parts are opened; the same for every program. What never happens here:
-//! a connection, a secret in a `Debug` or an error.
+//! and ClickHouse are, the options with which the parts are opened, and what running processes say of themselves; the same for
+//! every program. What never happens here: a connection to anything but their status pages, a secret in a `Debug` or an error.
 
 mod redis;
 mod run_file;
+mod statuses;
 
 pub use redis::{redis_options, redis_url, with_password};
 pub use run_file::{Ports, RunFile};
+pub use statuses::{ROLES, disk, disk_space, status, status_client, statuses};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
