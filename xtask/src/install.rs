@@ -1,6 +1,6 @@
 //! What is missing on this machine, by ordinary package clients. What is there is left alone, without asking anybody.
 
-use crate::run;
+use crate::{run, web};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub(crate) fn debug_build() -> anyhow::Result<PathBuf> {
 }
 
 fn build(profile: &str, arguments: &[&str]) -> anyhow::Result<PathBuf> {
+    // the program embeds it
+    web::build()?;
     let program = run::target().join(profile).join("tickhouse");
     if !program.exists() {
         eprintln!("xtask: building tickhouse ({profile}); the first time takes some minutes");
@@ -89,16 +91,23 @@ pub(crate) fn new_environment(place: &Path) -> anyhow::Result<()> {
 /// The folder of the tests for Node.js, with its packages installed; none when there are no such tests.
 pub(crate) fn node() -> anyhow::Result<Option<PathBuf>> {
     let folder = run::root().join("tests/node");
-    let Ok(wanted) = fs::read_to_string(folder.join("package-lock.json")) else { return Ok(None) };
+    if !folder.join("package-lock.json").exists() {
+        return Ok(None);
+    }
+    npm_packages(&folder)?;
+    Ok(Some(folder))
+}
+
+/// The packages of a folder's `package-lock.json`, as they stand there.
+pub(crate) fn npm_packages(folder: &Path) -> anyhow::Result<()> {
+    let wanted = fs::read_to_string(folder.join("package-lock.json"))
+        .with_context(|| format!("{} has no package-lock.json", folder.display()))?;
     let installed = folder.join("node_modules/.installed");
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(Some(folder));
+        return Ok(());
     }
-    eprintln!("xtask: installing npm packages for tests into {}", folder.display());
-    if !run::exists("npm", "--version") {
-        bail!("npm is missing: `apt-get install npm` or `brew install node`");
-    }
-    run::run(run::command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
-    fs::write(&installed, wanted)?;
-    Ok(Some(folder))
+    web::need_node()?;
+    eprintln!("xtask: installing npm packages into {}", folder.display());
+    run::run(run::command("npm", &["ci", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))?;
+    Ok(fs::write(&installed, wanted)?)
 }

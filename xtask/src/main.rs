@@ -10,6 +10,7 @@ mod licences;
 mod metadata;
 mod run;
 mod test;
+mod web;
 mod wheel;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     },
     /// Formatting, lints, licences, architecture and documentation only
     Lint,
+    /// Build the live page into web/dist, where its sources changed
+    Web,
     /// Build the Python package as users get it, into target/wheels
     Wheel,
     /// Install what is missing: redis-server, the ClickHouse engine, packages for tests in other languages
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test { full } => test::run(full),
         Command::Bench { filter } => bench::run(filter.as_deref()),
         Command::Lint => test::lint(),
+        Command::Web => web::build(),
         Command::Wheel => wheel::release(),
         Command::Install => install::everything(),
     };

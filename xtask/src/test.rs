@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `lint`: what CI runs.
 
 use crate::metadata::Metadata;
-use crate::{arrows, install, licences, run, wheel};
+use crate::{arrows, install, licences, run, web, wheel};
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -80,6 +80,7 @@ pub(crate) fn run(full: bool) -> anyhow::Result<()> {
     steps.step("tests in Python", |steps| python(steps, full));
     steps.step("tests of the Python package", |steps| package(steps, full));
     steps.step("tests in Node.js", node);
+    steps.step("the page", |_| web::check());
     if full {
         steps.step("fuzz targets", |_| fuzz());
     }
