@@ -65,7 +65,7 @@ export interface BarsQuestion {
 
 export async function bars(question: BarsQuestion, signal?: AbortSignal): Promise<Bar[]> {
   const { before, ...rest } = question
-  const window = before === undefined ? {} : { from: instant(0), to: instant(before) }
+  const window = before === undefined ? {} : { to: instant(before) }
   return (await get<{ bars: Bar[] }>('bars', { ...rest, ...window }, signal)).bars
 }
 
@@ -108,8 +108,14 @@ export async function gaps(question: GapsQuestion, signal?: AbortSignal): Promis
 }
 
 export async function coverage(limit: number, signal?: AbortSignal): Promise<Coverage[]> {
-  const answer = await get<{ rows: Coverage[] } | { coverage: Coverage[] }>('coverage', { limit }, signal)
-  return 'rows' in answer ? answer.rows : answer.coverage
+  return (await get<{ rows: Coverage[] }>('coverage', { limit }, signal)).rows
+}
+
+/** Trades the token for a cookie; false: the server does not know it. */
+export async function openSession(token: string): Promise<boolean> {
+  const body = JSON.stringify({ token })
+  const headers = { 'content-type': 'application/json' }
+  return (await fetch('/v1/session', { method: 'POST', headers, body })).ok
 }
 
 /** India's time, as the command line takes it. */

@@ -50,7 +50,8 @@ export interface Gap {
   from: number
   to: number | null
   cause: string
-  socket: string | number
+  socket: number
+  /** How many; 0: all of the socket. */
   instruments: number
   detail: string
 }
@@ -150,14 +151,30 @@ export interface Stage {
 }
 
 export interface Socket {
-  socket: string | number
-  key: string | number
-  state: string
+  socket: number
+  /** Which API key carries it, 1 for the first; 0: not known. */
+  key: number
+  state: State
+  /** `connected`, `waiting`, … */
+  doing: string
+  /** Why it does not flow. */
+  reason?: string
   subscribed: number
   frames_per_second: number
   silent_seconds: number
   reconnects: number
-  last_gap: Gap | null
+  /** When the last hole in its feed ended, Unix milliseconds. */
+  last_gap: number | null
+}
+
+export interface Process {
+  name: string
+  alive: boolean
+  restarts: number
+  memory_bytes: number
+  cpu_cores: number
+  /** Why it does not run. */
+  error?: string
 }
 
 export interface Health {
@@ -166,7 +183,7 @@ export interface Health {
   market: string
   stages: Stage[]
   sockets: Socket[]
-  processes: { name: string; alive: boolean; restarts: number; memory_bytes: number; cpu_cores: number }[]
+  processes: Process[]
   latency: { from: string; to: string; p50_ms: number; p99_ms: number }[]
   totals: {
     frames: number

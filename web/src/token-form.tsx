@@ -1,16 +1,14 @@
 // Where the server listens beyond this machine it wants a token, typed once.
 
 import { useSignal } from '@preact/signals'
+import { openSession } from './api.ts'
 
 export function TokenForm() {
   const token = useSignal('')
   const fault = useSignal<string | null>(null)
   const send = async (event: Event): Promise<void> => {
     event.preventDefault()
-    // the header, not the address: addresses stand in logs
-    const headers = { authorization: `Bearer ${token.value.trim()}` }
-    const response = await fetch('/v1/session', { method: 'POST', headers })
-    if (response.ok) location.reload()
+    if (await openSession(token.value.trim())) location.reload()
     else fault.value = 'The server does not know this token.'
   }
   return (

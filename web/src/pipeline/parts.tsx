@@ -1,8 +1,8 @@
 // What the stages stand on: sockets, latencies, processes, disk.
 
-import { bytes, duration, rate, time, whole } from '../format.ts'
-import { now } from '../live.ts'
+import { NONE, bytes, duration, rate, time, whole } from '../format.ts'
 import type { Health } from '../messages.ts'
+import { STATES } from './states.ts'
 
 export function Sockets({ health }: { health: Health }) {
   return (
@@ -24,15 +24,18 @@ export function Sockets({ health }: { health: Health }) {
           </thead>
           <tbody>
             {health.sockets.map((socket) => (
-              <tr key={`${socket.key}/${socket.socket}`}>
+              <tr key={socket.socket} class={socket.state}>
                 <th scope="row">{socket.socket}</th>
-                <td>{socket.key}</td>
-                <td class="state">{socket.state.replaceAll('_', ' ')}</td>
+                <td>{socket.key > 0 ? socket.key : NONE}</td>
+                <td class="state" title={socket.reason}>
+                  {STATES[socket.state][0]} {socket.doing.replaceAll('_', ' ')}
+                  {socket.reason !== undefined && `: ${socket.reason}`}
+                </td>
                 <td>{whole(socket.subscribed)}</td>
                 <td>{rate(socket.frames_per_second)}</td>
                 <td>{duration(socket.silent_seconds * 1000)}</td>
                 <td>{whole(socket.reconnects)}</td>
-                <td>{lastGap(socket.last_gap)}</td>
+                <td>{socket.last_gap === null ? 'none' : `until ${time(socket.last_gap)}`}</td>
               </tr>
             ))}
           </tbody>
@@ -40,12 +43,6 @@ export function Sockets({ health }: { health: Health }) {
       </div>
     </section>
   )
-}
-
-function lastGap(gap: Health['sockets'][number]['last_gap']): string {
-  if (gap === null) return 'none'
-  const cause = gap.cause.replaceAll('_', ' ')
-  return `${time(gap.from)}, ${duration((gap.to ?? now()) - gap.from)}, ${cause}${gap.to === null ? ', open' : ''}`
 }
 
 /** Bars on a scale of decades: 0.1 ms to 10 s. */
@@ -104,7 +101,7 @@ export function Processes({ health }: { health: Health }) {
           {health.processes.map((process) => (
             <tr key={process.name} class={process.alive ? '' : 'bad'}>
               <th scope="row">{process.name}</th>
-              <td>{process.alive ? 'running' : '✕ gone'}</td>
+              <td title={process.error}>{process.alive ? 'running' : `✕ ${process.error ?? 'gone'}`}</td>
               <td>{whole(process.restarts)}</td>
               <td>{bytes(process.memory_bytes)}</td>
               <td>{process.cpu_cores.toFixed(2)}</td>

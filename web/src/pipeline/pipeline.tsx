@@ -5,20 +5,14 @@ import { useEffect } from 'preact/hooks'
 import { coverage, gaps } from '../api.ts'
 import { duration, rate, whole } from '../format.ts'
 import { connection, health } from '../live.ts'
-import type { Coverage as CoverageRow, Gap, Health, Stage, State } from '../messages.ts'
+import type { Coverage as CoverageRow, Gap, Health, Stage } from '../messages.ts'
 import { Coverage } from './coverage.tsx'
 import { Disk, Latency, Processes, Sockets } from './parts.tsx'
 import { Gaps } from './gaps.tsx'
+import { STATES } from './states.ts'
 
 const GAPS_EVERY_MS = 5_000
 const COVERAGE_EVERY_MS = 30_000
-
-/** A sign and a word for each state, so that it reads without colour. */
-const STATES: Record<State, [sign: string, word: string]> = {
-  ok: ['✓', 'ok'],
-  warn: ['!', 'attention'],
-  bad: ['✕', 'failing'],
-}
 
 export function Pipeline() {
   const found = useSignal<Gap[] | null>(null)
