@@ -30,9 +30,17 @@ export type Theme = 'auto' | 'light' | 'dark'
 
 export const theme = remembered<Theme>('theme', 'auto', (value) => ['auto', 'light', 'dark'].includes(value as string))
 
-const darkScheme = matchMedia('(prefers-color-scheme: dark)')
-const systemDark = signal(darkScheme.matches)
-darkScheme.addEventListener('change', (event) => (systemDark.value = event.matches))
+const systemDark = matching('(prefers-color-scheme: dark)')
+/** Phones and narrow windows, as in the style sheets. */
+export const narrow = matching('(max-width: 860px)')
+
+/** Whether a media query holds, now and later. */
+function matching(query: string): Signal<boolean> {
+  const list = matchMedia(query)
+  const matches = signal(list.matches)
+  list.addEventListener('change', (event) => (matches.value = event.matches))
+  return matches
+}
 
 /** Whether the page is dark now. */
 export function isDark(): boolean {

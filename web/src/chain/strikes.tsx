@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact'
 import { NONE, price, short, signed, whole } from '../format.ts'
 import type { Chain, Leg, Strike } from '../messages.ts'
+import { narrow } from '../settings.ts'
 import { VirtualTable } from '../virtual.tsx'
 import { limits, type Limits } from './limits.ts'
 
@@ -10,8 +11,8 @@ interface Field {
   title: string
   says: string
   class: string
-  /** Shown with the Greeks only. */
-  greek?: boolean
+  /** Shown where it fits, unless it says otherwise: with the Greeks only, without them only, on a phone too. */
+  when?: 'greeks' | 'no greeks' | 'always'
   cell: (leg: Leg, limits: Limits) => { text: string; share?: number }
 }
 
@@ -19,17 +20,25 @@ const number = (value: number | null, text: (value: number) => string): string =
 
 /** From the strike outwards. */
 const FIELDS: Field[] = [
-  { title: 'LTP', says: 'Last price, rupees', class: 'ltp', cell: (leg) => ({ text: number(leg.last_price, price) }) },
+  {
+    title: 'LTP',
+    says: 'Last price, rupees',
+    class: 'ltp',
+    when: 'always',
+    cell: (leg) => ({ text: number(leg.last_price, price) }),
+  },
   {
     title: 'Bid – offer',
     says: 'Best bid and best offer',
     class: 'quote',
+    when: 'no greeks',
     cell: (leg) => ({ text: `${number(leg.bid_price, price)} – ${number(leg.ask_price, price)}` }),
   },
   {
     title: 'IV %',
     says: 'Implied volatility a year, percent; * by the last price, where bid and offer are far apart',
     class: 'iv',
+    when: 'always',
     cell: (leg, limits) => ({
       text:
         leg.implied_volatility === null
@@ -48,21 +57,21 @@ const FIELDS: Field[] = [
     title: 'Γ',
     says: 'Gamma: delta per 1 of the forward',
     class: 'greek',
-    greek: true,
+    when: 'greeks',
     cell: (leg) => ({ text: number(leg.gamma, (value) => value.toFixed(5)) }),
   },
   {
     title: 'Θ',
     says: 'Theta: rupees per calendar day that passes',
     class: 'greek',
-    greek: true,
+    when: 'greeks',
     cell: (leg) => ({ text: number(leg.theta, (value) => signed(value, 2)) }),
   },
   {
     title: 'Vega',
     says: 'Rupees per volatility point',
     class: 'greek',
-    greek: true,
+    when: 'greeks',
     cell: (leg) => ({ text: number(leg.vega, (value) => value.toFixed(2)) }),
   },
   {
@@ -81,6 +90,7 @@ const FIELDS: Field[] = [
     title: 'OI',
     says: 'Open interest',
     class: 'oi',
+    when: 'always',
     cell: (leg, limits) => ({
       text: number(leg.open_interest, short),
       share: (leg.open_interest ?? 0) / limits.openInterest,
@@ -89,12 +99,15 @@ const FIELDS: Field[] = [
 ]
 
 export function Strikes({ chain, greeks }: { chain: Chain; greeks: boolean }) {
-  const fields = FIELDS.filter((field) => greeks || field.greek !== true)
+  const fields = FIELDS.filter(({ when }) => {
+    if (when === undefined || when === 'no greeks') return !narrow.value && (when === undefined || !greeks)
+    return when === 'always' || greeks
+  })
   const scale = limits(chain)
   const money = chain.strikes.findIndex(({ strike }) => strike === chain.at_the_money)
   return (
     <VirtualTable
-      class={greeks ? 'strikes with-greeks' : 'strikes'}
+      class="strikes"
       label="Strikes"
       count={chain.strikes.length}
       columns={2 * fields.length + 1}
@@ -115,25 +128,33 @@ function Head({ fields }: { fields: Field[] }) {
       {field.title}
     </th>
   )
+  const column = (side: string) => (field: Field) => <col key={`${side}-${field.title}`} class={field.class} />
   return (
-    <thead>
-      <tr class="sides">
-        <th colSpan={fields.length} scope="colgroup">
-          Calls
-        </th>
-        <th aria-hidden="true" />
-        <th colSpan={fields.length} scope="colgroup">
-          Puts
-        </th>
-      </tr>
-      <tr>
-        {[...fields].reverse().map(cell('call'))}
-        <th class="strike" scope="col">
-          Strike
-        </th>
-        {fields.map(cell('put'))}
-      </tr>
-    </thead>
+    <>
+      <colgroup>
+        {[...fields].reverse().map(column('call'))}
+        <col class="strike" />
+        {fields.map(column('put'))}
+      </colgroup>
+      <thead>
+        <tr class="sides">
+          <th colSpan={fields.length} scope="colgroup">
+            Calls
+          </th>
+          <th aria-hidden="true" />
+          <th colSpan={fields.length} scope="colgroup">
+            Puts
+          </th>
+        </tr>
+        <tr>
+          {[...fields].reverse().map(cell('call'))}
+          <th class="strike" scope="col">
+            Strike
+          </th>
+          {fields.map(cell('put'))}
+        </tr>
+      </thead>
+    </>
   )
 }
 
