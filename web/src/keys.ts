@@ -1,12 +1,6 @@
 // Keys that work wherever one is, unless one is typing.
 
-export interface Key {
-  /** As KeyboardEvent has it. */
-  key: string
-  does: string
-  run: () => void
-}
-
+/** What there is to press, for those who ask. */
 export const KEYS: { key: string; does: string }[] = [
   { key: '/', does: 'search instruments' },
   { key: 'm', does: 'market' },
@@ -32,11 +26,11 @@ function typing(event: KeyboardEvent): boolean {
   return target instanceof HTMLElement && target.closest('input, select, textarea, dialog') !== null
 }
 
-/** Runs what a key does; the result ends that. */
+/** Runs what a key does, by its name as KeyboardEvent has it (`j`, `Alt ArrowUp`); the result ends that. */
 export function onKeys(keys: Record<string, (event: KeyboardEvent) => void>): () => void {
   const pressed = (event: KeyboardEvent): void => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event)) return
-    const run = keys[event.key]
+    if (event.ctrlKey || event.metaKey || event.defaultPrevented || typing(event)) return
+    const run = keys[event.altKey ? `Alt ${event.key}` : event.key]
     if (run === undefined) return
     event.preventDefault()
     run(event)

@@ -107,7 +107,7 @@ export function Strikes({ chain, greeks }: { chain: Chain; greeks: boolean }) {
   const money = chain.strikes.findIndex(({ strike }) => strike === chain.at_the_money)
   return (
     <VirtualTable
-      class="strikes"
+      class={greeks ? 'strikes with-greeks' : 'strikes'}
       label="Strikes"
       count={chain.strikes.length}
       columns={2 * fields.length + 1}

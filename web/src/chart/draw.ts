@@ -47,6 +47,7 @@ export class Drawing {
   #palette: Palette
   #axis: Slot[] = []
   #places = new Map<number, number>()
+  #averages: readonly (number | null)[] = []
   #waiting: { from: number; anew: boolean } | null = null
   #frame = 0
   #under: number | null = null
@@ -143,11 +144,11 @@ export class Drawing {
   /** The last bars only; false when the axis no longer fits the bars. */
   #append(from: number): boolean {
     const bars = this.feed.seam.bars
-    const added = bars.filter((bar) => !this.#places.has(bar.start)).length
+    const added = bars.slice(from).filter((bar) => !this.#places.has(bar.start)).length
     const expected = this.#places.size + added
     const last = this.#axis.at(-1)
     if (expected !== bars.length || last === undefined || (added > 0 && last.bar === null)) return false
-    const averages = this.#averages()
+    this.#averages = this.#average()
     for (let place = from; place < bars.length; place++) {
       const bar = bars[place]!
       const is = this.#places.has(bar.start)
@@ -156,7 +157,7 @@ export class Drawing {
       if (!is && bar.start > this.#axis.at(-1)!.end && this.feed.gaps.length > 0) return false
       if (!is) this.#axis.push({ start: bar.start, end: bar.end, bar })
       this.#places.set(bar.start, place)
-      this.#update(bar, averages[place] ?? null, this.#axis.at(-1)!.start !== bar.start)
+      this.#update(bar, this.#averages[place] ?? null, this.#axis.at(-1)!.start !== bar.start)
     }
     return true
   }
@@ -172,14 +173,14 @@ export class Drawing {
     const { seam, gaps, interval } = this.feed
     this.#axis = slots(seam.bars, gaps, interval.milliseconds, now())
     this.#places = new Map(seam.bars.map((bar, place) => [bar.start, place]))
-    const averages = this.#averages()
+    this.#averages = this.#average()
     const of = <Data>(make: (bar: Bar, place: number) => Drawn<Data>): Drawn<Data>[] =>
       this.#axis.map(({ start, bar }) =>
         bar === null ? { time: chartTime(start) } : make(bar, this.#places.get(start) ?? 0),
       )
     this.#candles.setData(of<CandlestickData>((bar) => this.#candle(bar)))
     this.#volume.setData(of<HistogramData>((bar) => this.#bar(bar)))
-    this.#vwap.setData(of<LineData>((bar, place) => point(bar, averages[place] ?? null)))
+    this.#vwap.setData(of<LineData>((bar, place) => point(bar, this.#averages[place] ?? null)))
     this.#drawOi(
       seam.bars.some((bar) => bar.open_interest > 0),
       of,
@@ -197,7 +198,7 @@ export class Drawing {
   }
 
   /** Of a day and longer bars their own average; else since the day's opening. */
-  #averages(): (number | null)[] {
+  #average(): (number | null)[] {
     const { seam, fromBegin, interval } = this.feed
     if (interval.milliseconds === null) return seam.bars.map((bar) => bar.vwap)
     return dayVwap(seam.bars, fromBegin)
@@ -226,7 +227,7 @@ export class Drawing {
   #tell(): void {
     const bars = this.feed.seam.bars
     const place = this.#under ?? bars.length - 1
-    this.shows(bars[place] ?? null, this.#averages()[place] ?? null)
+    this.shows(bars[place] ?? null, this.#averages[place] ?? null)
   }
 
   #paint(): void {

@@ -102,6 +102,10 @@ function Row({ token, chosen }: { token: number; chosen: boolean }) {
       aria-selected={chosen}
       data-token={token}
       onClick={() => go({ page: 'market', instrument: token })}
+      draggable={list.sort.value.column === null}
+      onDragStart={() => (dragged = token)}
+      onDragOver={(event) => dragOver(event, token)}
+      onDragEnd={() => (dragged = null)}
     >
       <th scope="row" class="symbol">
         <Name token={token} />
@@ -118,6 +122,17 @@ function Row({ token, chosen }: { token: number; chosen: boolean }) {
       <td class="oi">{oi}</td>
     </tr>
   )
+}
+
+/** The row that the mouse carries. */
+let dragged: number | null = null
+
+/** It takes the place of the row below it. */
+function dragOver(event: DragEvent, over: number): void {
+  if (dragged === null) return
+  event.preventDefault()
+  const tokens = list.tokens.value
+  if (dragged !== over) list.move(dragged, tokens.indexOf(over) - tokens.indexOf(dragged))
 }
 
 function Name({ token }: { token: number }) {
@@ -159,7 +174,7 @@ function useFlash(cell: { current: HTMLTableCellElement | null }, token: number)
     before.current = now
     if (was === null || now === null || was === now || reducedMotion.matches || cell.current === null) return
     if (running.current?.playState === 'running') return
-    const color = getComputedStyle(cell.current).getPropertyValue(now > was ? '--flash-up' : '--flash-down')
+    const color = now > was ? 'var(--flash-up)' : 'var(--flash-down)'
     running.current = cell.current.animate([{ backgroundColor: color }, { backgroundColor: 'transparent' }], 450)
   })
 }
@@ -180,6 +195,8 @@ function rowKeys(): Record<string, (event: KeyboardEvent) => void> {
     k: () => step(-1),
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
+    'Alt ArrowDown': chosen((token) => list.move(token, 1)),
+    'Alt ArrowUp': chosen((token) => list.move(token, -1)),
     Delete: chosen((token) => {
       const shown = list.shown.value
       const next = shown[shown.indexOf(token) + 1] ?? shown[shown.indexOf(token) - 1] ?? null
