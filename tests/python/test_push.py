@@ -63,10 +63,10 @@ class System(processes.Tickhouse):
             return None
 
     def push(self, body, query="", content_type="application/json", token=None, **headers):
-        port = json.loads((self.directory / "run/serve.json").read_text())["port"]
+        address = json.loads((self.directory / "run/serve.json").read_text())["push"]
         token = token or (self.directory / "push-token").read_text().strip()
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/ticks{query}",
+            f"http://{address}/v1/ticks{query}",
             data=body,
             headers={"content-type": content_type, "authorization": f"Bearer {token}"} | headers,
         )

@@ -42,6 +42,8 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     ("tickhouse-archive", &["tickhouse-stream", "tickhouse-journal", "redis"]),
     ("tickhouse-config", &["redis", "clickhouse", "reqwest"]),
+    ("tickhouse-live", &["tickhouse-load", "tickhouse-source"]),
+    ("tickhouse-web", &["tickhouse-load", "tickhouse-source"]),
     ("tickhouse-embed", &["tickhouse-stream", "tickhouse-store", "redis", "clickhouse"]),
 ];
 

@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Record(record::Record),
     /// Redis streams to ClickHouse
     Load(load::Load),
-    /// Takes ticks of other programs: POST /v1/ticks
+    /// The page: live prices, charts, the pipeline; takes ticks of other programs where that is wanted
     Serve(serve::Serve),
     /// An exchange on localhost that speaks Kite's WebSocket and REST
     Sim(sim::Sim),

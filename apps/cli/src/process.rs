@@ -19,11 +19,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 /// How long requests under way may take at the end.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes that the system holds for a client that is slow: what waits there is old when it is read.
+const SEND_BUFFER: u32 = 128 << 10;
+/// Connections that wait for being accepted.
+const BACKLOG: u32 = 1_024;
 
 /// Memory and processor time of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,66 +70,44 @@ struct Endpoint {
     report: Report,
 }
 
-/// A status endpoint and its run file; both go when it is dropped.
+/// Routes on an address, until it is closed or dropped.
 #[derive(Debug)]
-pub(crate) struct Presence {
-    run_dir: PathBuf,
-    file: RunFile,
+pub(crate) struct Listener {
+    address: SocketAddr,
     task: tokio::task::JoinHandle<()>,
     end: Option<oneshot::Sender<()>>,
 }
 
-impl Presence {
-    /// Serves the status of this process at `listen` (port 0: a free one) and writes its run file.
+impl Listener {
+    /// Answers at `listen` (port 0: a free one).
     ///
     /// # Errors
-    /// When the port is taken (the error names its holder and `flag`) or the file can't be written.
-    pub(crate) async fn announce(
-        data_dir: &Path,
-        role: &'static str,
+    /// When the port is taken: the error names its holder and `flag`.
+    pub(crate) async fn bind(
         listen: SocketAddr,
+        what: &'static str,
         flag: &'static str,
-        ports: Option<Ports>,
-        report: Report,
-    ) -> anyhow::Result<Self> {
-        Self::announce_with(data_dir, role, listen, flag, ports, report, Router::new()).await
-    }
-
-    /// As [`Presence::announce`], with more routes than the status.
-    ///
-    /// # Errors
-    /// As [`Presence::announce`].
-    pub(crate) async fn announce_with(
-        data_dir: &Path,
-        role: &'static str,
-        listen: SocketAddr,
-        flag: &'static str,
-        ports: Option<Ports>,
-        report: Report,
-        besides: Router,
+        router: Router,
     ) -> anyhow::Result<Self> {
         if listen.port() != 0 && listen.ip().is_loopback() {
-            tickhouse_embed::port::claim(listen.port(), "the status page", flag)?;
+            tickhouse_embed::port::claim(listen.port(), what, flag)?;
         }
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("{listen} can't be listened on; see {flag}"))?;
-        let port = listener.local_addr()?.port();
-        let endpoint =
-            Endpoint { role, started: Instant::now(), usage: Mutex::new(UsageReader::new()), report };
-        let router = Router::new()
-            .route("/status", get(status))
-            .route("/healthz", get(async || "ok\n"))
-            .with_state(Arc::new(endpoint))
-            .merge(besides);
+        let failed = || format!("{listen} can't be listened on; see {flag}");
+        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.with_context(failed)?;
+        socket.set_reuseaddr(true).with_context(failed)?;
+        socket.set_send_buffer_size(SEND_BUFFER).with_context(failed)?;
+        socket.bind(listen).with_context(failed)?;
+        let listener = socket.listen(BACKLOG).with_context(failed)?;
+        let address = listener.local_addr()?;
         let (end, ended) = oneshot::channel::<()>();
         let serve = connections::serve(listener, router, Limits::default(), async { drop(ended.await) });
-        let task = tokio::spawn(serve);
-        let file = RunFile { role: role.to_owned(), pid: std::process::id(), port, ports };
-        let run_dir = run_dir(data_dir);
-        file.write(&run_dir)
-            .with_context(|| format!("{} can't be written", RunFile::path(&run_dir, role).display()))?;
-        Ok(Self { run_dir, file, task, end: Some(end) })
+        Ok(Self { address, task: tokio::spawn(serve), end: Some(end) })
+    }
+
+    /// Where it is.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Takes no more requests, and answers those that are under way.
@@ -135,21 +117,91 @@ impl Presence {
             tracing::warn!("requests under way are cut off");
         }
     }
+}
 
-    /// Port of the status endpoint.
-    pub(crate) fn port(&self) -> u16 {
-        self.file.port
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
-impl Drop for Presence {
+/// A status endpoint and its run file; both go when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    listener: Option<Listener>,
+    announced: Announced,
+}
+
+/// A run file, which goes with it.
+#[derive(Debug)]
+struct Announced {
+    run_dir: PathBuf,
+    file: RunFile,
+}
+
+impl Presence {
+    /// Serves the status of this process on a port of 127.0.0.1 (0: a free one) and writes its run file.
+    ///
+    /// # Errors
+    /// When the port is taken (the error names its holder) or the file can't be written.
+    pub(crate) async fn announce(
+        data_dir: &Path,
+        role: &'static str,
+        http_port: u16,
+        ports: Option<Ports>,
+        report: Report,
+    ) -> anyhow::Result<Self> {
+        let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
+        let routes = status_routes(role, report);
+        let listener = Listener::bind(listen, "the status page", "--http-port", routes).await?;
+        Self::of(data_dir, listener, |port| RunFile { ports, ..RunFile::of(role, port) })
+    }
+
+    /// Of a listener that has the status among its routes.
+    ///
+    /// # Errors
+    /// When the run file can't be written.
+    pub(crate) fn of(
+        data_dir: &Path,
+        listener: Listener,
+        file: impl FnOnce(u16) -> RunFile,
+    ) -> anyhow::Result<Self> {
+        let file = file(listener.address().port());
+        let run_dir = run_dir(data_dir);
+        file.write(&run_dir)
+            .with_context(|| format!("{} can't be written", RunFile::path(&run_dir, &file.role).display()))?;
+        Ok(Self { listener: Some(listener), announced: Announced { run_dir, file } })
+    }
+
+    /// Takes no more requests, and answers those that are under way.
+    pub(crate) async fn close(mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.close().await;
+        }
+    }
+
+    /// Port of the status endpoint.
+    pub(crate) fn port(&self) -> u16 {
+        self.announced.file.port
+    }
+}
+
+impl Drop for Announced {
     fn drop(&mut self) {
-        self.task.abort();
         // another process of this role may have taken over since
         if RunFile::read(&self.run_dir, &self.file.role).is_some_and(|file| file.pid == self.file.pid) {
             std::fs::remove_file(RunFile::path(&self.run_dir, &self.file.role)).ok();
         }
     }
+}
+
+/// `/status` and `/healthz` of this process.
+pub(crate) fn status_routes(role: &'static str, report: Report) -> Router {
+    let endpoint = Endpoint { role, started: Instant::now(), usage: Mutex::new(UsageReader::new()), report };
+    Router::new()
+        .route("/status", get(status))
+        .route("/healthz", get(async || "ok\n"))
+        .with_state(Arc::new(endpoint))
 }
 
 async fn status(State(endpoint): State<Arc<Endpoint>>) -> Json<Value> {

@@ -11,7 +11,8 @@ use crate::{commands, endpoints, setup};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tickhouse_config::{Backend, Config, Secret};
 use tickhouse_embed::{Engine, Redis, ServiceState, Supervised};
@@ -90,6 +91,21 @@ impl Services {
         part.setting("clickhouse.user", "default").setting("clickhouse.password_file", "/dev/null")
     }
 
+    /// The same for a part that only asks: of our own ClickHouse it is the user who can do no more.
+    fn reading(&self, config: &Config, part: Part) -> Part {
+        let part = self
+            .settings(config, part)
+            .setting("http.listen", config.http.listen.to_string())
+            .setting("http.token_file", path_text(config.http.token_file.as_deref()))
+            .setting("push.enabled", config.push.enabled.to_string())
+            .setting("push.listen", config.push.listen.to_string());
+        if self.engine.is_none() {
+            return part;
+        }
+        let port = self.ports.clickhouse_http.to_string();
+        part.setting("clickhouse.mode", "embedded").setting("clickhouse.http_port", port)
+    }
+
     /// Stops what was started, ClickHouse last.
     async fn stop(self) {
         if let Some(redis) = self.redis {
@@ -108,6 +124,8 @@ pub(crate) struct System {
     load: Option<Supervised<Part>>,
     record: Option<Supervised<Part>>,
     serve: Option<Supervised<Part>>,
+    /// Where the page is, as a browser opens it.
+    pub(crate) page: Option<String>,
 }
 
 /// What is known of one process of the system.
@@ -130,15 +148,15 @@ impl System {
     ) -> anyhow::Result<Self> {
         let load = services.settings(config, part(config, file, "load")?);
         let record = services.settings(config, part(config, file, "record")?);
-        let serve = config.push.enabled.then(|| part(config, file, "serve")).transpose()?;
-        let serve = serve.map(|part| services.settings(config, part));
-        let mut system = Self { services, load: None, record: None, serve: None };
-        system.load = Some(start_part(&config.data_dir, "load", load).await?);
-        system.record = Some(start_part(&config.data_dir, "record", record).await?);
-        if let Some(serve) = serve {
-            let serve = serve.setting("push.listen", config.push.listen.to_string());
-            system.serve = Some(start_part(&config.data_dir, "serve", serve).await?);
-        }
+        let serve = services.reading(config, part(config, file, "serve")?);
+        let mut system = Self { services, load: None, record: None, serve: None, page: None };
+        // the page begins while the others do: it waits for none of them
+        let serve = Starting::begin(&config.data_dir, "serve", serve)?;
+        system.load = Some(Starting::begin(&config.data_dir, "load", load)?.ready().await?);
+        system.record = Some(Starting::begin(&config.data_dir, "record", record)?.ready().await?);
+        system.serve = Some(serve.ready().await?);
+        let page = RunFile::read(&endpoints::run_dir(&config.data_dir), "serve").and_then(|file| file.page);
+        system.page = page.map(page_url);
         Ok(system)
     }
 
@@ -226,30 +244,60 @@ fn part(config: &Config, file: Option<&Path>, command: &'static str) -> anyhow::
     Ok(part)
 }
 
-/// Starts a part and waits until it serves its status, so that a fault at its start is ours.
-async fn start_part(data_dir: &Path, role: &'static str, mut part: Part) -> anyhow::Result<Supervised<Part>> {
-    use tickhouse_embed::Service as _;
+/// A part that was started and does not serve its status yet.
+struct Starting {
+    run_dir: PathBuf,
+    role: &'static str,
+    part: Part,
+    started: Instant,
+}
 
-    let run_dir = endpoints::run_dir(data_dir);
-    if let Some(other) = RunFile::read(&run_dir, role).filter(RunFile::is_alive) {
-        bail!("`tickhouse {role}` already runs on this data directory (process {}): end it first", other.pid);
+impl Starting {
+    fn begin(data_dir: &Path, role: &'static str, mut part: Part) -> anyhow::Result<Self> {
+        let run_dir = endpoints::run_dir(data_dir);
+        if let Some(other) = RunFile::read(&run_dir, role).filter(RunFile::is_alive) {
+            bail!(
+                "`tickhouse {role}` already runs on this data directory (process {}): end it first",
+                other.pid
+            );
+        }
+        part.start()?;
+        Ok(Self { run_dir, role, part, started: Instant::now() })
     }
-    let log = part.log().to_owned();
-    part.start()?;
-    let started = Instant::now();
-    loop {
-        if !part.is_alive() {
-            bail!("`tickhouse {role}` ended at its start: {}", last_line(&log));
+
+    /// Waits until it serves its status, so that a fault at its start is ours.
+    async fn ready(self) -> anyhow::Result<Supervised<Part>> {
+        use tickhouse_embed::Service as _;
+
+        let Self { run_dir, role, mut part, started } = self;
+        let log = part.log().to_owned();
+        loop {
+            if !part.is_alive() {
+                bail!("`tickhouse {role}` ended at its start: {}", last_line(&log));
+            }
+            let pid = part.pid();
+            if RunFile::read(&run_dir, role).is_some_and(|file| Some(file.pid) == pid) {
+                return Ok(Supervised::new(part));
+            }
+            if started.elapsed() > START_LIMIT {
+                bail!("`tickhouse {role}` does not get ready; see {}", log.display());
+            }
+            tokio::time::sleep(POLL).await;
         }
-        let pid = part.pid();
-        if RunFile::read(&run_dir, role).is_some_and(|file| Some(file.pid) == pid) {
-            return Ok(Supervised::new(part));
-        }
-        if started.elapsed() > START_LIMIT {
-            bail!("`tickhouse {role}` does not get ready; see {}", log.display());
-        }
-        tokio::time::sleep(POLL).await;
     }
+}
+
+/// An address as a browser on this machine opens it.
+pub(crate) fn page_url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
+fn path_text(path: Option<&Path>) -> String {
+    let path = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 fn last_line(log: &Path) -> String {

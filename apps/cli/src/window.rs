@@ -2,11 +2,8 @@
 
 use clap::Args;
 use jiff::civil::Date;
-use std::time::Duration;
 use tickhouse_model::Timestamp;
-use tickhouse_read::{Window, WindowError, duration, instant};
-
-const A_DAY: Duration = Duration::from_hours(24);
+use tickhouse_read::{Asked, Window, WindowError};
 
 /// Which stretch of time; without any of them today.
 #[derive(Clone, Debug, Default, Args)]
@@ -28,26 +25,8 @@ pub(crate) struct When {
 impl When {
     /// The stretch that was asked for.
     pub(crate) fn window(&self, now: Timestamp) -> Result<Window, WindowError> {
-        if let Some(date) = self.date {
-            return Ok(Window::day(date));
-        }
-        if let Some(last) = &self.last {
-            return Ok(Window::last(duration(last)?, now));
-        }
-        let from = match &self.from {
-            Some(text) => instant(text, now)?,
-            None => instant("today", now)?,
-        };
-        let to = match &self.to {
-            // a date with a time parses as a date too
-            Some(text) => match text.trim().parse::<Date>() {
-                Ok(day) if text.trim().len() == 10 => Window::day(day).to,
-                _ if matches!(text.trim(), "today" | "yesterday") => instant(text, now)?.plus(A_DAY),
-                _ => instant(text, now)?,
-            },
-            None => now,
-        };
-        Window::new(from, to)
+        let When { from, to, last, date } = self.clone();
+        Asked { from, to, last, date }.window(now)
     }
 }
 

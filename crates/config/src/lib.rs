@@ -9,6 +9,7 @@
 //! `config/tickhouse.example.toml`, which a test holds against this crate.
 
 mod fault;
+mod http;
 mod news;
 mod push;
 mod reader;
@@ -20,6 +21,7 @@ mod universe;
 mod words;
 
 pub use fault::{ConfigError, Fault, Origin};
+pub use http::Http;
 pub use news::News;
 pub use push::Push;
 pub use reader::{ENVIRONMENT_PREFIX, Sources};
@@ -27,7 +29,7 @@ pub use retention::{RETENTION_TABLES, Retention};
 pub use secret::Secret;
 pub use selection::{Chosen, Selection};
 pub use settings::{
-    Backend, CalendarSource, ClickHouse, Config, Http, InstrumentFiles, Journal, Kite, Level, Load, Log,
-    Partition, Redis, Sync,
+    Backend, CalendarSource, ClickHouse, Config, InstrumentFiles, Journal, Kite, Level, Load, Log, Partition,
+    Redis, Sync,
 };
 pub use universe::{Choice, OnExcess, Rule};

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 /// Section `[push]`.
 #[derive(Clone, Debug)]
 pub struct Push {
-    /// Whether `up` starts `tickhouse serve`. Off by default: nobody writes who was not asked.
+    /// Whether `tickhouse serve` takes pushes. Off by default: nobody writes who was not asked.
     pub enabled: bool,
-    /// Where `tickhouse serve` takes pushes: an address of this machine itself. Port 0 takes a free one.
+    /// Where it takes them: an address of this machine itself. Port 0 takes a free one.
     pub listen: SocketAddr,
 }
 

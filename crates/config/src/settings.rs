@@ -5,7 +5,6 @@ use crate::reader::{Reader, Sources};
 use crate::universe::{self, OnExcess, Rule};
 use crate::{Secret, Selection};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tickhouse_model::Mode;
@@ -46,8 +45,8 @@ pub struct Config {
     pub push: crate::Push,
     /// Feeds of news.
     pub news: crate::News,
-    /// Status endpoints.
-    pub http: Http,
+    /// The page.
+    pub http: crate::Http,
     /// Log lines.
     pub log: Log,
 }
@@ -224,13 +223,6 @@ pub enum CalendarSource {
     File(PathBuf),
 }
 
-/// Section `[http]`.
-#[derive(Clone, Debug)]
-pub struct Http {
-    /// Where `up` and `demo` serve `/status` and `/healthz`. The parts take a free port each.
-    pub listen: SocketAddr,
-}
-
 /// Section `[log]`.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -305,7 +297,7 @@ impl Config {
             },
             push: crate::Push::read(&mut reader),
             news: crate::News::read(&mut reader),
-            http: Http { listen: reader.parsed("http.listen", "127.0.0.1:8080") },
+            http: crate::Http::read(&mut reader),
             log: Log {
                 level: reader.parsed("log.level", "info"),
                 json: reader.flag("log.json", false),

@@ -114,7 +114,15 @@ pub fn clickhouse(config: &Config) -> Result<ClickHouseEndpoint, EndpointError> 
 pub fn reader(config: &Config) -> Result<ReaderOptions, EndpointError> {
     let mut config = config.clone();
     config.data_dir = of_what_runs(&config);
-    let endpoint = clickhouse(&config)?;
+    reader_of(&config)
+}
+
+/// The same of this data directory, whatever else runs.
+///
+/// # Errors
+/// As [`clickhouse`].
+pub fn reader_of(config: &Config) -> Result<ReaderOptions, EndpointError> {
+    let endpoint = clickhouse(config)?;
     let least = || tickhouse_embed::Credentials::of_engine(&config.data_dir.join("clickhouse"));
     let (user, password) = match (config.clickhouse.mode == Backend::Embedded).then(least).flatten() {
         Some(credentials) => (tickhouse_embed::READER.to_owned(), credentials.reader_password),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Where a running system's services are; `up` and `demo` write it into their run file.
@@ -27,9 +28,21 @@ pub struct RunFile {
     /// Only of `up` and `demo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<Ports>,
+    /// Where the page is; only of `serve`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<SocketAddr>,
+    /// Where pushes are taken; only of a `serve` that takes any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<SocketAddr>,
 }
 
 impl RunFile {
+    /// That of this process, with nothing but its status.
+    pub fn of(role: &str, port: u16) -> Self {
+        let pid = std::process::id();
+        Self { role: role.to_owned(), pid, port, ports: None, page: None, push: None }
+    }
+
     /// Where the run file of a role is.
     pub fn path(run_dir: &Path, role: &str) -> PathBuf {
         run_dir.join(format!("{role}.json"))
@@ -67,7 +80,7 @@ mod tests {
     fn a_run_file_is_read_as_it_was_written_and_a_strangers_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let ports = Some(Ports { clickhouse_http: 1, clickhouse_tcp: 2, redis: 3 });
-        let file = RunFile { role: "up".to_owned(), pid: std::process::id(), port: 4, ports };
+        let file = RunFile { ports, ..RunFile::of("up", 4) };
         let run_dir = folder.path().join("run");
         file.write(&run_dir).unwrap();
         assert_eq!(RunFile::read(&run_dir, "up"), Some(file.clone()));

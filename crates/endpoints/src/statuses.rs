@@ -128,7 +128,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // nobody listens there: the port was ours a moment ago
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = RunFile { role: "load".to_owned(), pid: std::process::id(), port, ports: None };
+        let file = RunFile::of("load", port);
         file.write(&run_dir(folder.path())).unwrap();
         let said = statuses(&status_client().unwrap(), folder.path()).await;
         assert_eq!(said.len(), 1, "{said:?}");

@@ -22,8 +22,9 @@ pub struct Listed {
     pub market: Market,
 }
 
+/// A row of `instruments`, and whether a share has derivatives.
 #[derive(Deserialize)]
-struct Row {
+pub(crate) struct Row {
     instrument_token: u32,
     symbol: String,
     tradingsymbol: String,
@@ -41,6 +42,10 @@ struct Row {
     valid_to: Date,
     has_derivatives: u8,
 }
+
+/// The columns of a [`Row`] that a master has.
+pub(crate) const MASTER_COLUMNS: &str = "instrument_token, symbol, tradingsymbol, underlying, exchange, segment, sector, asset_class, \
+     instrument_type, expiry, strike, tick_size, lot_size";
 
 /// `rank` puts what people mean first: the index before the share before derivatives, NSE before BSE.
 const FIND: &str = "SELECT instrument_token, symbol, tradingsymbol, underlying, exchange, segment, sector, asset_class, \

@@ -74,6 +74,56 @@ impl Window {
     }
 }
 
+/// A stretch of time as people ask for it; nothing: today so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct Asked {
+    /// Begin.
+    pub from: Option<String>,
+    /// End, exclusive; a day alone is included whole.
+    pub to: Option<String>,
+    /// The last stretch, as `15m`; it goes before the others.
+    pub last: Option<String>,
+    /// A day; it goes before begin and end.
+    pub date: Option<Date>,
+}
+
+impl Asked {
+    /// Whether nothing was asked for.
+    pub const fn is_nothing(&self) -> bool {
+        self.from.is_none() && self.to.is_none() && self.last.is_none() && self.date.is_none()
+    }
+
+    /// The stretch that was asked for.
+    ///
+    /// # Errors
+    /// When a text names no time, or it would end before it begins.
+    pub fn window(&self, now: Timestamp) -> Result<Window, WindowError> {
+        if let Some(last) = &self.last {
+            return Ok(Window::last(duration(last)?, now));
+        }
+        if let Some(date) = self.date {
+            return Ok(Window::day(date));
+        }
+        Window::new(instant(self.from.as_deref().unwrap_or("today"), now)?, self.end(now)?)
+    }
+
+    /// Its end; the present where none was asked for.
+    ///
+    /// # Errors
+    /// When the text names no time.
+    pub fn end(&self, now: Timestamp) -> Result<Timestamp, WindowError> {
+        let Some(text) = self.to.as_deref().map(str::trim) else { return Ok(now) };
+        match text.parse::<Date>() {
+            // a date with a time parses as a date too
+            Ok(day) if text.len() == 10 => Ok(Window::day(day).to),
+            _ if matches!(text, "today" | "yesterday") => {
+                Ok(instant(text, now)?.plus(Duration::from_hours(24)))
+            }
+            _ => instant(text, now),
+        }
+    }
+}
+
 /// India's date at an instant.
 pub(crate) fn date_of(at: Timestamp) -> Date {
     let (year, month, day) = at.ist().date();

@@ -129,6 +129,7 @@ impl Running {
         let before = before(config, command.instruments)?;
         let started = config.clock.now();
         show::say("starting ClickHouse and Redis");
+        up::ensure_free(config)?;
         let services = Services::start(config).await?;
         show::say("creating the schema, loading instruments");
         let store = commands::migrate::store(&up::with_clickhouse(config, &services))?;
@@ -143,10 +144,8 @@ impl Running {
             page
         });
         let ports = Some(services.ports.clone());
-        let listen = config.http.listen;
-        let presence =
-            Presence::announce(&config.data_dir, "demo", listen, "--http-port", ports, page).await?;
-        show::say("starting the loader and the recorder");
+        let presence = Presence::announce(&config.data_dir, "demo", 0, ports, page).await?;
+        show::say("starting the loader, the recorder and the page");
         let system = System::start(config, None, services).await?;
         Ok(Self { simulator, system, presence, before, started, latest })
     }
@@ -178,7 +177,7 @@ impl Running {
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) =
                 json!({ "progress": progress, "processes": processes });
             let scene = show::scene(config, &self.system, started.elapsed(), left, progress, processes);
-            display.show(scene, self.presence.port()).await?;
+            display.show(scene).await?;
         }
         let elapsed = started.elapsed();
         let verify = command.json || command.duration.is_some();

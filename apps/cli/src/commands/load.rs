@@ -6,7 +6,6 @@ use crate::shutdown::Shutdown;
 use crate::{commands, instruments, setup};
 use clap::Args;
 use serde_json::json;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tickhouse_config::Config;
 use tickhouse_load::{FlatOutlet, Loader, LoaderOptions};
@@ -68,8 +67,7 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
             "instruments": known.borrow().iter().len(),
         })
     });
-    let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
-    let presence = Presence::announce(&config.data_dir, "load", listen, "--http-port", None, report).await?;
+    let presence = Presence::announce(&config.data_dir, "load", http_port, None, report).await?;
     tracing::info!(status = presence.port(), "loading");
     shutdown.requested().await;
     drop(presence);

@@ -14,7 +14,6 @@ use clap::Args;
 use following::{Follower, More, View};
 use lines::{Lines, Recorder};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tickhouse_config::Config;
@@ -113,9 +112,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     let follower = tokio::spawn(follower.run());
     let report = report(config, &recorder, view);
     let (watching, report) = tokens::watch(config, &keys, report);
-    let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
-    let presence =
-        Presence::announce(&config.data_dir, "record", listen, "--http-port", None, report).await?;
+    let presence = Presence::announce(&config.data_dir, "record", http_port, None, report).await?;
     tracing::info!(
         session = recorder.journal.session(),
         sockets = recorder.lines.all().len(),

@@ -44,7 +44,7 @@ pub(crate) struct PortFlags {
     /// Port of the embedded Redis; 0 takes a free one [default: 6380]
     #[arg(long, value_name = "PORT")]
     pub(crate) redis_port: Option<u16>,
-    /// Port of /status and /healthz on 127.0.0.1; 0 takes a free one [default: 8080]
+    /// Port of the page on 127.0.0.1; 0 takes a free one [default: 8080]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
 }
@@ -84,11 +84,21 @@ pub(crate) fn ensure_alone(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Fails when the page's port is taken, before anything is started for it.
+pub(crate) fn ensure_free(config: &Config) -> anyhow::Result<()> {
+    let listen = config.http.listen;
+    if listen.port() != 0 && config.http.is_of_this_machine() {
+        tickhouse_embed::port::claim(listen.port(), "the page", "--http-port")?;
+    }
+    Ok(())
+}
+
 async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
     let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
     ensure_alone(config)?;
     let file = setup::config_file(common);
     let started = async {
+        ensure_free(config)?;
         let services = Services::start(config).await?;
         prepare(config, &services).await?;
         System::start(config, file.as_deref(), services).await
@@ -102,8 +112,7 @@ async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
     let report =
         Arc::new(move || json!({ "processes": &*noted.lock().unwrap_or_else(PoisonError::into_inner) }));
     let ports = system.services.ports.clone();
-    let presence =
-        Presence::announce(&config.data_dir, "up", config.http.listen, "--http-port", Some(ports), report);
+    let presence = Presence::announce(&config.data_dir, "up", 0, Some(ports), report);
     let presence = match presence.await {
         Ok(presence) => presence,
         Err(error) => {
@@ -172,6 +181,9 @@ pub(crate) fn with_clickhouse(config: &Config, services: &Services) -> Config {
 
 fn announce(config: &Config, system: &System, presence: &Presence) -> anyhow::Result<()> {
     output::line(&format!("Tickhouse is up: ClickHouse at {}", system.services.clickhouse.url))?;
+    if let Some(page) = &system.page {
+        output::line(&format!("open {page}"))?;
+    }
     output::line(&format!(
         "status at http://127.0.0.1:{}/status, logs in {}; Ctrl-C ends it",
         presence.port(),

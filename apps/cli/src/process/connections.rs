@@ -7,13 +7,12 @@
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Pause after an error that another connection may meet too: no file handles are left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Connections at once.
-    pub(super) connections: usize,
+    pub(super) connections: u32,
     /// How long the head of a request may take, the wait for it included.
     pub(super) head_time: Duration,
 }
@@ -43,8 +42,8 @@ pub(super) async fn serve(
     limits: Limits,
     ended: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits.connections as usize));
+    let end = watch::Sender::new(false);
     let mut ended = pin!(ended);
     loop {
         let (stream, place) = tokio::select! {
@@ -54,17 +53,38 @@ pub(super) async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+            // a WebSocket goes on by itself, and counts no longer as a connection here
+            .with_upgrades();
+        let mut end = end.subscribe();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let answered = tokio::select! {
+                answered = connection.as_mut() => Some(answered),
+                () = asked(&mut end) => None,
+            };
+            let answered = match answered {
+                Some(answered) => answered,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = answered {
                 tracing::debug!(%error, "a connection ended");
             }
             drop(place);
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    end.send_replace(true);
+    // when all places are free, every connection has ended
+    places.acquire_many(limits.connections).await.ok();
+}
+
+/// Resolves when connections are asked to end.
+async fn asked(end: &mut watch::Receiver<bool>) {
+    end.wait_for(|end| *end).await.ok();
 }
 
 /// The next connection, once there is a place for it.
@@ -72,7 +92,11 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     let place = Arc::clone(places).acquire_owned().await.expect("places are never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => {
+                // an answer is written whole: there is nothing to wait for
+                stream.set_nodelay(true).ok();
+                return (stream, place);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not taken");
                 tokio::time::sleep(PAUSE).await;

@@ -57,6 +57,14 @@ async fn push(shared: Arc<Pushing>, token_file: PathBuf) -> Vec<Acknowledged> {
     acknowledged
 }
 
+/// Starts it; gives the port that pushes go to.
+fn take_pushes(parts: &mut Parts) -> u16 {
+    parts.spawn("serve", &["--listen", "127.0.0.1:0", "--push-listen", "127.0.0.1:0"]);
+    let file = std::fs::read(parts.here().join("data/run/serve.json")).unwrap();
+    let told: Value = serde_json::from_slice(&file).unwrap();
+    told["push"].as_str().unwrap().parse::<std::net::SocketAddr>().unwrap().port()
+}
+
 #[test]
 fn acknowledged_pushes_survive_kills_once() {
     let mut parts = Parts::start();
@@ -64,7 +72,7 @@ fn acknowledged_pushes_survive_kills_once() {
     let shared = Arc::new(Pushing::default());
     shared.next.store(1, Ordering::Relaxed);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    shared.port.store(parts.spawn("serve", &["--listen", "127.0.0.1:0"]), Ordering::Release);
+    shared.port.store(take_pushes(&mut parts), Ordering::Release);
     let token_file = parts.here().join("data/push-token");
     let tasks: Vec<_> =
         (0..TASKS).map(|_| runtime.spawn(push(Arc::clone(&shared), token_file.clone()))).collect();
@@ -77,7 +85,7 @@ fn acknowledged_pushes_survive_kills_once() {
         parts.until("a push that failed", || {
             (shared.failed.load(Ordering::Relaxed) >= kill as u32).then_some(())
         });
-        shared.port.store(parts.spawn("serve", &["--listen", "127.0.0.1:0"]), Ordering::Release);
+        shared.port.store(take_pushes(&mut parts), Ordering::Release);
     }
     let aim = shared.next.load(Ordering::Relaxed) + 100 * TICKS;
     parts.until("hundred pushes at the end", || (shared.next.load(Ordering::Relaxed) > aim).then_some(()));

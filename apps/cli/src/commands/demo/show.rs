@@ -49,8 +49,7 @@ impl Display {
     }
 
     /// Shows this second.
-    pub(super) async fn show(&mut self, mut scene: Scene, port: u16) -> anyhow::Result<()> {
-        scene.title = format!("demo · status at http://127.0.0.1:{port}/status");
+    pub(super) async fn show(&mut self, mut scene: Scene) -> anyhow::Result<()> {
         match &mut self.view {
             Some(view) => {
                 view.tick(scene.progress.rates.ticks_stored);
@@ -129,7 +128,9 @@ pub(super) fn scene(
     progress: Progress,
     processes: Vec<ProcessState>,
 ) -> Scene {
+    let page = system.page.as_deref();
     Scene {
+        title: page.map_or_else(|| "demo".to_owned(), |page| format!("demo · open {page}")),
         uptime,
         left,
         progress,
@@ -149,7 +150,8 @@ fn commands(config: &Config, system: &System) -> Vec<(&'static str, String)> {
     let url = &system.services.clickhouse.url;
     let program = own_name();
     let at = if url == "http://127.0.0.1:8123" { String::new() } else { format!(" --url {url}") };
-    vec![
+    let page = system.page.as_ref().map(|page| ("this, in a browser", format!("open {page}")));
+    let commands = [
         (
             "the newest ticks, over HTTP",
             format!(
@@ -170,7 +172,8 @@ fn commands(config: &Config, system: &System) -> Vec<(&'static str, String)> {
             ),
         ),
         ("this, for a machine", format!("{program} status --json --data-dir {}", config.data_dir.display())),
-    ]
+    ];
+    page.into_iter().chain(commands).collect()
 }
 
 /// How to call this program from here.
