@@ -3,7 +3,7 @@
 use crate::commands::{
     backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export, import,
     instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, sim, sql,
-    status, supervise, universe, up,
+    status, supervise, universe, up, verify,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Migrate(migrate::Migrate),
     /// What runs here, how fast and how far behind
     Status(status::Status),
+    /// The proof: what the journals have is in ClickHouse, each row once and unaltered
+    Verify(verify::Verify),
     /// The questions of every day, by name: latest, ohlc, depth, gainers, …
     Query(query::Query),
     /// Ask ClickHouse, or insert from standard input

@@ -29,6 +29,7 @@ pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod universe;
 pub(crate) mod up;
+pub(crate) mod verify;
 
 use crate::arguments::{Arguments, Command};
 
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Publish(command) => publish::run(common, &command),
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
+        Command::Verify(command) => verify::run(common, &command),
         Command::Export(command) => export::run(common, &command),
         Command::Retention(command) => retention::run(common, &command),
         Command::Backup(command) => backup::run(common, &command),

@@ -5,7 +5,6 @@
 use crate::endpoints::ClickHouseEndpoint;
 use anyhow::{Context as _, bail};
 use reqwest::{Body, Client, RequestBuilder, Response};
-use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// A client of one ClickHouse. Cloning is cheap.
@@ -76,19 +75,6 @@ impl HttpQuery {
         let settings = [("wait_end_of_query", "1")];
         let text = self.send(sql, None, &settings).await?.text().await.context("the answer broke off")?;
         Ok(text.trim_end().to_owned())
-    }
-
-    /// The rows of a query, by the names of their columns.
-    pub(crate) async fn rows<T: DeserializeOwned>(&self, sql: &str) -> anyhow::Result<Vec<T>> {
-        let settings = [
-            ("wait_end_of_query", "1"),
-            ("default_format", "JSONEachRow"),
-            ("output_format_json_quote_64bit_integers", "0"),
-        ];
-        let text = self.send(sql, None, &settings).await?.text().await.context("the answer broke off")?;
-        text.lines()
-            .map(|line| serde_json::from_str(line).with_context(|| format!("not as expected: {line}")))
-            .collect()
     }
 }
 

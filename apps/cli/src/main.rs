@@ -15,7 +15,6 @@ mod shutdown;
 mod system;
 mod table;
 mod universe;
-mod verify;
 mod view;
 mod window;
 

@@ -60,6 +60,7 @@ mod writer;
 pub use error::JournalError;
 pub use journal::{Journal, JournalPosition, SocketJournal};
 pub use options::{Fsync, JournalOptions};
+pub use paths::recorders;
 pub use prune::Pruned;
 pub use reader::{JournalEntry, JournalReader};
 pub use recover::{LastRecord, Recovery, last_record};

@@ -1,6 +1,7 @@
 //! Where a recorder's files are.
 
 use crate::JournalError;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tickhouse_model::SocketId;
 
@@ -35,6 +36,27 @@ pub(crate) fn sockets(recorder_dir: &Path) -> Result<Vec<SocketId>, JournalError
     }
     sockets.sort_unstable();
     Ok(sockets)
+}
+
+/// The recorders that have journals in this directory, and their sockets. A directory that is not there has none.
+///
+/// # Errors
+/// When a directory can't be listed.
+pub fn recorders(dir: &Path) -> Result<BTreeMap<String, Vec<SocketId>>, JournalError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(JournalError::io("listing", dir)(error)),
+    };
+    let mut recorders = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(JournalError::io("listing", dir))?;
+        let sockets = if entry.path().is_dir() { sockets(&entry.path())? } else { Vec::new() };
+        if let (Some(name), false) = (entry.file_name().to_str(), sockets.is_empty()) {
+            recorders.insert(name.to_owned(), sockets);
+        }
+    }
+    Ok(recorders)
 }
 
 /// Replaces a small text file so that a crash leaves the old or the new text.

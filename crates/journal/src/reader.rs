@@ -18,6 +18,9 @@ const MOST_READ_BYTES: usize = 256 << 10;
 /// How often a reader at the end looks for segments whose number does not follow, after pruning underneath it.
 const LIST_EVERY: Duration = Duration::from_secs(1);
 
+/// How far back a machine's clock may be put without a record being passed over that a time asks for.
+const CLOCK_JUMP: Duration = Duration::from_hours(1);
+
 /// A record as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -38,6 +41,8 @@ pub struct JournalEntry {
 pub struct JournalReader {
     dir: PathBuf,
     socket: SocketId,
+    /// Segments are passed over that ended before this time.
+    since: Option<Timestamp>,
     /// Records up to this one are passed over.
     after: Option<(u64, u64)>,
     current: Option<Open>,
@@ -71,10 +76,35 @@ impl JournalReader {
         socket: SocketId,
         after: Option<(u64, u64)>,
     ) -> Result<Self, JournalError> {
+        Self::begin(dir, recorder, socket, after, None)
+    }
+
+    /// A reader of everything that was received at `since` or later, and of some records before it: it begins with the last segment
+    /// that was made an hour or more before.
+    ///
+    /// # Errors
+    /// When the name is none or the directory can't be read.
+    pub fn open_since(
+        dir: &Path,
+        recorder: &str,
+        socket: SocketId,
+        since: Timestamp,
+    ) -> Result<Self, JournalError> {
+        Self::begin(dir, recorder, socket, None, Some(since.minus(CLOCK_JUMP)))
+    }
+
+    fn begin(
+        dir: &Path,
+        recorder: &str,
+        socket: SocketId,
+        after: Option<(u64, u64)>,
+        since: Option<Timestamp>,
+    ) -> Result<Self, JournalError> {
         let mut reader = Self {
             dir: paths::socket_dir(dir, recorder, socket)?,
             socket,
             after,
+            since,
             current: None,
             buffer: BytesMut::new(),
             ask: MOST_READ_BYTES,
@@ -148,30 +178,25 @@ impl JournalReader {
         Ok(out.len() - before)
     }
 
-    /// Opens the last segment that begins at or before the wanted record, or the first of all.
+    /// Opens the last segment that begins at or before the wanted record or time, or the first of all.
     fn find_place(&mut self) -> Result<(), JournalError> {
         loop {
             let segments = segment::list(&self.dir)?;
-            let mut chosen = segments.first();
-            if let Some((session, sequence)) = self.after {
-                for segment in segments.iter().rev() {
-                    match segment.header() {
-                        Ok(header)
-                            if (header.first.session, header.first.sequence) <= (session, sequence) =>
-                        {
-                            chosen = Some(segment);
-                            break;
-                        }
-                        // a damaged header says nothing, and one that vanished was compressed or pruned
-                        Ok(_) | Err(_) => {}
-                    }
-                }
-            }
-            let Some(chosen) = chosen else { return Ok(()) };
+            // a damaged header says nothing, and one that vanished was compressed or pruned
+            let before = |segment: &&Segment| segment.header().is_ok_and(|header| self.is_after(&header));
+            let wanted = self.after.is_some() || self.since.is_some();
+            let chosen = wanted.then(|| segments.iter().rev().find(before)).flatten();
+            let Some(chosen) = chosen.or(segments.first()) else { return Ok(()) };
             if self.open_segment(chosen)? {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the segment of this header begins at or before the wanted record or time.
+    fn is_after(&self, header: &Header) -> bool {
+        self.after.is_none_or(|after| (header.first.session, header.first.sequence) <= after)
+            && self.since.is_none_or(|since| header.created_at <= since)
     }
 
     /// False when the file vanished meanwhile: it was compressed or pruned.

@@ -15,13 +15,10 @@ use clap::Args;
 use report::Outcome;
 use serde_json::json;
 use show::Display;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tickhouse_config::{CalendarSource, Config, Secret, Sources};
-use tickhouse_journal::last_record;
 use tickhouse_model::Timestamp;
 use tickhouse_simulator::{SimOptions, Simulator};
 
@@ -29,7 +26,6 @@ use tickhouse_simulator::{SimOptions, Simulator};
 const RECORDER: &str = "demo";
 /// What one API key carries: three sockets of 3,000 instruments.
 const PER_KEY: usize = 9_000;
-const PER_SOCKET: usize = 3_000;
 /// How long everything that was sent may take to the recorder.
 const ARRIVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -108,15 +104,11 @@ fn config(common: &Common, command: &Demo) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// Where each socket's journal ended before this demo.
-type Before = BTreeMap<u16, Option<(u64, u64)>>;
-
 /// A running demo.
 struct Running {
     simulator: Arc<Simulator>,
     system: System,
     presence: Presence,
-    before: Before,
     started: Timestamp,
     latest: Arc<Mutex<serde_json::Value>>,
 }
@@ -126,7 +118,6 @@ impl Running {
         show::say("opening the exchange");
         let simulator = Arc::new(Simulator::start(sim_options(config, command)?).await?);
         point_at(config, simulator.local_addr(), command.instruments)?;
-        let before = before(config, command.instruments)?;
         let started = config.clock.now();
         show::say("starting ClickHouse and Redis");
         up::ensure_free(config)?;
@@ -147,7 +138,7 @@ impl Running {
         let presence = Presence::announce(&config.data_dir, "demo", 0, ports, page).await?;
         show::say("starting the loader, the recorder and the page");
         let system = System::start(config, None, services).await?;
-        Ok(Self { simulator, system, presence, before, started, latest })
+        Ok(Self { simulator, system, presence, started, latest })
     }
 
     /// Shows what happens until the end, then ends in order.
@@ -230,7 +221,7 @@ impl Running {
         self.system.stop_record().await;
         let server = self.system.server()?;
         display.note("verifying: the journal against ClickHouse, by identity");
-        let settled = report::settle(config, &server, &self.before, self.started).await;
+        let settled = report::settle(config, self.started).await;
         let versions = report::versions(&server, &self.system.services.redis_url).await;
         display.note("stopping");
         self.system.stop().await;
@@ -270,17 +261,6 @@ fn point_at(config: &mut Config, exchange: SocketAddr, instruments: usize) -> an
     kite.api_keys = (1..=keys).map(|number| Secret::new(format!("demo{number}"))).collect();
     kite.access_token_files = vec![token; keys];
     Ok(())
-}
-
-/// Where the journals end that this demo will go on with.
-fn before(config: &Config, instruments: usize) -> anyhow::Result<Before> {
-    let directory = endpoints::journal_dir(&config.data_dir);
-    let last = |socket: u16| last_of(&directory, socket).map(|last| (socket, last));
-    (0..instruments.div_ceil(PER_SOCKET).max(1) as u16).map(last).collect()
-}
-
-fn last_of(directory: &Path, socket: u16) -> anyhow::Result<Option<(u64, u64)>> {
-    Ok(last_record(directory, RECORDER, socket)?.map(|last| (last.id.session, last.id.sequence)))
 }
 
 #[cfg(test)]

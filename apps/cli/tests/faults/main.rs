@@ -11,3 +11,4 @@ mod ends;
 mod kills;
 mod ledger;
 mod script;
+mod verify;

@@ -1,29 +1,30 @@
 //! The end of a demo: what arrived, counted by identity, in one JSON object.
 
-use super::{Before, RECORDER};
-use crate::endpoints::journal_dir;
+use crate::commands::verify;
 use crate::http_query::HttpQuery;
 use crate::output;
 use crate::progress::Progress;
 use crate::system::ProcessState;
-use crate::verify::{Journaled, Tables, Verdict, compare, read_journal};
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tickhouse_config::Config;
 use tickhouse_model::Timestamp;
+use tickhouse_read::Window;
 use tickhouse_simulator::Counters;
 use tickhouse_stream::{Control, RedisOptions};
+use tickhouse_verify::Report;
 
 /// How long nothing more may arrive in ClickHouse before it is taken for missing.
 const STALL_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
+const A_MINUTE: Duration = Duration::from_mins(1);
 
 /// A run that has come to rest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settled {
-    verdict: Verdict,
+    proof: Report,
     gaps: u64,
 }
 
@@ -39,45 +40,28 @@ pub(super) struct Outcome {
     pub(super) versions: Value,
 }
 
-/// Reads the journals and waits until ClickHouse has as many records, or gets no further ones.
-pub(super) async fn settle(
-    config: &Config,
-    server: &HttpQuery,
-    before: &Before,
-    started: Timestamp,
-) -> anyhow::Result<Settled> {
-    let (directory, before) = (journal_dir(&config.data_dir), before.clone());
-    let read = move || {
-        let mut all: BTreeMap<(u64, u16), Journaled> = BTreeMap::new();
-        for (socket, after) in before {
-            all.extend(read_journal(&directory, RECORDER, socket, after)?);
-        }
-        anyhow::Ok(all)
-    };
-    let journal = tokio::task::spawn_blocking(read).await.context("reading the journals failed")??;
-    let sessions: Vec<u64> = journal.keys().map(|(session, _)| *session).collect();
-    let expected: u64 = journal.values().map(|journaled| journaled.records).sum();
-    let (mut best, mut moved) = (0, Instant::now());
-    let tables = loop {
+/// Waits until everything in the journals is stored, or no more of it gets stored, and compares.
+pub(super) async fn settle(config: &Config, started: Timestamp) -> anyhow::Result<Settled> {
+    // no record of this run is younger than its end
+    let window = Window::new(started, config.clock.now().plus(A_MINUTE))?;
+    let (mut least, mut moved) = (u64::MAX, Instant::now());
+    loop {
         // ClickHouse may be on its way back from a kill
-        let tables = Tables::read(server, RECORDER, &sessions).await;
-        let rows = tables.as_ref().map_or(0, Tables::frame_rows);
-        if rows > best {
-            (best, moved) = (rows, Instant::now());
+        let proof = tickhouse_verify::verify(&verify::options(config, window)?).await;
+        let waiting = proof.as_ref().map_or(u64::MAX, |proof| proof.totals.waiting);
+        if waiting < least {
+            (least, moved) = (waiting, Instant::now());
         }
-        match tables {
-            Ok(tables) if rows >= expected || moved.elapsed() > STALL_LIMIT => break tables,
-            Err(error) if moved.elapsed() > STALL_LIMIT => return Err(error),
+        match proof {
+            Ok(proof) if waiting == 0 || moved.elapsed() > STALL_LIMIT => {
+                // the time between two demos is a gap too, and not one of this run
+                let gaps = proof.gaps.iter().map(|gap| gap.begun).sum();
+                return Ok(Settled { proof, gaps });
+            }
+            Err(error) if moved.elapsed() > STALL_LIMIT => return Err(error.into()),
             Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
         }
-    };
-    // the time between two demos is a gap too, and not one of this run
-    let gaps = format!(
-        "SELECT count() FROM feed_gaps WHERE recorder = '{RECORDER}' AND toUnixTimestamp64Milli(`from`) >= {}",
-        started.as_millis()
-    );
-    let gaps = server.text(&gaps).await?;
-    Ok(Settled { verdict: compare(&journal, &tables), gaps: gaps.parse().context("no count of gaps")? })
+    }
 }
 
 /// Versions of what took part.
@@ -94,19 +78,24 @@ pub(super) async fn versions(server: &HttpQuery, redis_url: &str) -> Value {
 impl Outcome {
     /// What the exchange sent and no journal has, unless a gap says so.
     fn lost_before_journal(&self) -> u64 {
-        self.exchange.packets_sent.saturating_sub(
-            self.settled.verdict.journaled.packets + self.settled.verdict.journaled.undecodable,
-        )
+        let journaled = &self.settled.proof.totals;
+        self.exchange.packets_sent.saturating_sub(journaled.packets + journaled.undecodable)
+    }
+
+    /// Rows that are double, or that no journal has, or have another content.
+    fn surplus(&self) -> u64 {
+        let totals = &self.settled.proof.totals;
+        totals.duplicates + totals.unknown + totals.altered
     }
 
     fn missing(&self) -> u64 {
         let unexplained = if self.settled.gaps == 0 { self.lost_before_journal() } else { 0 };
-        self.settled.verdict.missing + unexplained
+        let proof = &self.settled.proof;
+        proof.totals.missing + proof.totals.waiting + proof.imbalances.len() as u64 + unexplained
     }
 
     fn json(&self) -> Value {
-        let verdict = &self.settled.verdict;
-        let journaled = &verdict.journaled;
+        let totals = &self.settled.proof.totals;
         let seconds = self.elapsed.as_secs_f64();
         let rate = |count: u64| (count as f64 / seconds.max(0.001) * 10.0).round() / 10.0;
         let restarts: BTreeMap<&str, u64> =
@@ -114,23 +103,23 @@ impl Outcome {
         let usage: BTreeMap<&str, _> =
             self.progress.usage.iter().map(|(name, usage)| (name.as_str(), usage)).collect();
         json!({
-            "ok": self.missing() == 0 && verdict.duplicates == 0,
-            "frames_received": journaled.frames,
-            "heartbeats_received": journaled.heartbeats,
-            "records_journaled": journaled.records,
+            "ok": self.missing() + self.surplus() == 0,
+            "frames_received": totals.frames,
+            "heartbeats_received": totals.heartbeats,
+            "records_journaled": totals.records,
             "packets_sent": self.exchange.packets_sent,
-            "packets_received": journaled.packets + journaled.undecodable,
-            "ticks_stored": verdict.ticks_stored,
-            "quarantined": verdict.quarantined,
+            "packets_received": totals.packets + totals.undecodable,
+            "ticks_stored": totals.ticks_stored,
+            "quarantined": totals.quarantined,
             "gaps": self.settled.gaps,
             "lost_in_gaps": if self.settled.gaps > 0 { self.lost_before_journal() } else { 0 },
             "missing": self.missing(),
-            "duplicates": verdict.duplicates,
+            "duplicates": self.surplus(),
             "seconds": (seconds * 1_000.0).round() / 1_000.0,
             "rates": {
-                "frames_per_second": rate(journaled.frames),
-                "packets_per_second": rate(journaled.packets + journaled.undecodable),
-                "ticks_per_second": rate(verdict.ticks_stored),
+                "frames_per_second": rate(totals.frames),
+                "packets_per_second": rate(totals.packets + totals.undecodable),
+                "ticks_per_second": rate(totals.ticks_stored),
             },
             "latencies": {
                 "socket_to_redis": self.progress.socket_to_redis,
@@ -147,15 +136,15 @@ impl Outcome {
         if as_json {
             return output::json(&self.json());
         }
-        let verdict = &self.settled.verdict;
+        let totals = &self.settled.proof.totals;
         let number = output::grouped;
         output::line(&format!(
             "verified by identity: {} packets sent, {} ticks stored, {} quarantined, {} missing, {} duplicates, {} gaps",
             number(self.exchange.packets_sent),
-            number(verdict.ticks_stored),
-            number(verdict.quarantined),
+            number(totals.ticks_stored),
+            number(totals.quarantined),
             number(self.missing()),
-            number(verdict.duplicates),
+            number(self.surplus()),
             number(self.settled.gaps),
         ))?;
         let (redis, store) = (&self.progress.socket_to_redis, &self.progress.socket_to_queryable);
@@ -167,7 +156,7 @@ impl Outcome {
 
     /// An error when anything is missing or double.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let (missing, duplicates) = (self.missing(), self.settled.verdict.duplicates);
+        let (missing, duplicates) = (self.missing(), self.surplus());
         if missing > 0 || duplicates > 0 {
             bail!(
                 "{missing} missing and {duplicates} duplicates: please report this with the data directory"
