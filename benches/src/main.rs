@@ -19,6 +19,7 @@ mod rows;
 mod services;
 mod token_lookup;
 mod usage;
+mod web;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -52,6 +53,8 @@ enum Which {
     },
     /// 20,000 packets a second for a while: processor, memory, latencies
     Live,
+    /// The page: 50 browsers at 20,000 packets a second, and how long a tick takes to one
+    Web,
     /// 90 days of candles from a file, beside the brief's Python
     Candles,
     /// Bytes per stored tick, beside the brief's table
@@ -85,6 +88,7 @@ fn main() -> anyhow::Result<()> {
             runtime.block_on(catch_up::run(&tickhouse, python, amount.unwrap_or(5_000_000), batch_rows))
         }
         Which::Live => live::run(&tickhouse, amount.unwrap_or(60)),
+        Which::Web => runtime.block_on(web::run(&tickhouse, amount.unwrap_or(60))),
         Which::Instruments => {
             runtime.block_on(instruments::run(&tickhouse, python, amount.unwrap_or(400_000)))
         }

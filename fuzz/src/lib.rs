@@ -1,8 +1,10 @@
 //! What must hold for any bytes. Each function takes what the outside may send and panics when an invariant breaks; the
 //! fuzz targets call them with what coverage finds, `tests/smoke.rs` with mutations of real payloads.
 
+mod live;
 mod push;
 
+pub use live::live_request;
 pub use push::push_request;
 
 use bytes::Bytes;

@@ -162,3 +162,12 @@ fn bodies_of_pushes() {
     let list = [&b"["[..], full, b",", ltp, b"]"].concat();
     try_all(&[full.to_vec(), lines, list], tickhouse_fuzz::push_request);
 }
+
+#[test]
+fn messages_of_browsers() {
+    let watch = br#"{"op":"watch","instruments":[256265,408065,0,4294967295]}"#;
+    let focus = br#"{"op":"focus","instrument":null}"#;
+    let health = br#"{"op":"health","on":true}"#;
+    let deep = [vec![b'['; 300], vec![b']'; 300]].concat();
+    try_all(&[watch.to_vec(), focus.to_vec(), health.to_vec(), deep], tickhouse_fuzz::live_request);
+}

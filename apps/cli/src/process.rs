@@ -79,11 +79,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Answers at `listen` (port 0: a free one).
+    /// Answers at `listen` (port 0: a free one), on the current runtime.
     ///
     /// # Errors
     /// When the port is taken: the error names its holder and `flag`.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         listen: SocketAddr,
         what: &'static str,
         flag: &'static str,
@@ -144,7 +144,7 @@ impl Presence {
     ///
     /// # Errors
     /// When the port is taken (the error names its holder) or the file can't be written.
-    pub(crate) async fn announce(
+    pub(crate) fn announce(
         data_dir: &Path,
         role: &'static str,
         http_port: u16,
@@ -153,7 +153,7 @@ impl Presence {
     ) -> anyhow::Result<Self> {
         let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
         let routes = status_routes(role, report);
-        let listener = Listener::bind(listen, "the status page", "--http-port", routes).await?;
+        let listener = Listener::bind(listen, "the status page", "--http-port", routes)?;
         Self::of(data_dir, listener, |port| RunFile { ports, ..RunFile::of(role, port) })
     }
 

@@ -102,8 +102,8 @@ impl Services {
         if self.engine.is_none() {
             return part;
         }
-        let port = self.ports.clickhouse_http.to_string();
-        part.setting("clickhouse.mode", "embedded").setting("clickhouse.http_port", port)
+        let http_port = self.ports.clickhouse_http.to_string();
+        part.setting("clickhouse.mode", "embedded").setting("clickhouse.http_port", http_port)
     }
 
     /// Stops what was started, ClickHouse last.

@@ -260,15 +260,13 @@ fn take_record(market: &Market, entry: &Entry) -> bool {
     }
     let live = matches!(record.snapshots, SnapshotMarks::None);
     let mut whole = true;
-    let packets = decode(&record.payload).filter_map(|item| match item {
-        Ok(Item::Packet { index, packet }) => {
-            let snapshot = !live && record.snapshots.contains(index.into());
-            Some((packet.to_packet(), snapshot))
-        }
-        _ => {
+    let packets = decode(&record.payload).filter_map(|item| {
+        let Ok(Item::Packet { index, packet }) = item else {
             whole = false;
-            None
-        }
+            return None;
+        };
+        let snapshot = !live && record.snapshots.contains(index.into());
+        Some((packet.to_packet(), snapshot))
     });
     market.take(record.received_at, packets);
     whole

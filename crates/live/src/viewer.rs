@@ -130,7 +130,7 @@ impl Viewer {
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             // the market is ours: it is never gone
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

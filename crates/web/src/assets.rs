@@ -59,13 +59,13 @@ impl Asset {
     fn of(name: &str, plain: Bytes) -> Self {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
         // into memory: that can't fail
-        let packed = packer.write_all(&plain).and_then(|()| packer.finish()).ok();
+        let smaller = packer.write_all(&plain).and_then(|()| packer.finish()).ok();
         let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&plain)[..12]));
         Self {
             kind: kind_of(name),
             etag: HeaderValue::from_str(&etag).expect("hexadecimal"),
             keep: if name.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN },
-            packed: packed.filter(|packed| packed.len() < plain.len()).map(Bytes::from),
+            packed: smaller.filter(|smaller| smaller.len() < plain.len()).map(Bytes::from),
             plain,
         }
     }

@@ -15,7 +15,7 @@ pub struct Limits {
     pub answer_bytes: usize,
     /// Bytes of a request's address.
     pub address_bytes: usize,
-    /// WebSockets at once.
+    /// Pages that look on at once, each by its WebSocket.
     pub viewers: usize,
     /// Instruments that one of them watches.
     pub watched: usize,

@@ -44,13 +44,11 @@ impl Sessions {
         if cookies(headers).any(|cookie| self.is_session(cookie, self.now.now())) {
             return Ok(());
         }
-        match bearer(headers) {
-            Some(token) => self.judge(token),
-            None => {
-                let message = "the token is needed: type it into the page, or send Authorization: Bearer";
-                Err(Fault::new(StatusCode::UNAUTHORIZED, "unauthorised", message))
-            }
-        }
+        let Some(token) = bearer(headers) else {
+            let message = "the token is needed: type it into the page, or send Authorization: Bearer";
+            return Err(Fault::new(StatusCode::UNAUTHORIZED, "unauthorised", message));
+        };
+        self.judge(token)
     }
 
     /// Whether this is the token. After too many wrong ones nobody is told for a while.

@@ -59,13 +59,13 @@ pub struct WebCounts {
     pub failed: u64,
     /// Requests that were refused for their `Host`, `Origin`, token or length.
     pub refused: u64,
-    /// WebSockets now.
+    /// Clients of `/v1/live` now.
     pub clients: u64,
-    /// WebSockets since the start.
+    /// Since the start.
     pub clients_total: u64,
-    /// WebSockets that were refused: too many at once.
+    /// Those that were refused: too many at once.
     pub clients_refused: u64,
-    /// WebSockets that were closed because they took nothing.
+    /// Those that were closed because they took nothing.
     pub clients_stalled: u64,
     /// Messages to them.
     pub messages: u64,

@@ -135,7 +135,7 @@ impl Running {
             page
         });
         let ports = Some(services.ports.clone());
-        let presence = Presence::announce(&config.data_dir, "demo", 0, ports, page).await?;
+        let presence = Presence::announce(&config.data_dir, "demo", 0, ports, page)?;
         show::say("starting the loader, the recorder and the page");
         let system = System::start(config, None, services).await?;
         Ok(Self { simulator, system, presence, started, latest })

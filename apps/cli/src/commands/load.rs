@@ -67,7 +67,7 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
             "instruments": known.borrow().iter().len(),
         })
     });
-    let presence = Presence::announce(&config.data_dir, "load", http_port, None, report).await?;
+    let presence = Presence::announce(&config.data_dir, "load", http_port, None, report)?;
     tracing::info!(status = presence.port(), "loading");
     shutdown.requested().await;
     drop(presence);

@@ -112,7 +112,7 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     let follower = tokio::spawn(follower.run());
     let report = report(config, &recorder, view);
     let (watching, report) = tokens::watch(config, &keys, report);
-    let presence = Presence::announce(&config.data_dir, "record", http_port, None, report).await?;
+    let presence = Presence::announce(&config.data_dir, "record", http_port, None, report)?;
     tracing::info!(
         session = recorder.journal.session(),
         sockets = recorder.lines.all().len(),

@@ -30,7 +30,7 @@ pub(crate) struct Serve {
     /// Take pushes here, POST /v1/ticks: an address of this machine itself; port 0 takes a free one [default: none]
     #[arg(long, value_name = "ADDRESS")]
     push_listen: Option<SocketAddr>,
-    /// Make the token of [http] token_file, where there is none, and end
+    /// Make the token in the file of `http.token_file`, where there is none, and end
     #[arg(long)]
     make_token: bool,
     /// Redis [default: the configured or running one]
@@ -68,8 +68,8 @@ async fn serve(config: &Config, until_stdin_closes: bool) -> anyhow::Result<()> 
     let mut shutdown = Shutdown::listen(until_stdin_closes)?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("{} can't be made", config.data_dir.display()))?;
-    let pushing = if config.push.enabled { Some(Pushing::start(config).await?) } else { None };
-    let page = Page::start(config, pushing.as_ref()).await?;
+    let pushing = if config.push.enabled { Some(Pushing::start(config)?) } else { None };
+    let page = Page::start(config, pushing.as_ref())?;
     output::line(&format!("open {}", page_url(page.address)))?;
     if let Some(pushing) = &pushing {
         pushing.announce()?;
@@ -95,7 +95,7 @@ struct Page {
 }
 
 impl Page {
-    async fn start(config: &Config, pushing: Option<&Pushing>) -> anyhow::Result<Self> {
+    fn start(config: &Config, pushing: Option<&Pushing>) -> anyhow::Result<Self> {
         let reader = Reader::new(tickhouse_endpoints::reader_of(config)?);
         let market = Arc::new(Market::default());
         let redis = tickhouse_endpoints::redis_options(config)?;
@@ -117,24 +117,23 @@ impl Page {
             limits: Limits::default(),
             health: told,
         });
-        let (reporter, fed, pushed) = (Arc::clone(&web), Arc::clone(&feed), pushing.map(Pushing::report));
+        let (reporter, stream, pushed) = (Arc::clone(&web), Arc::clone(&feed), pushing.map(Pushing::report));
         let report = Arc::new(move || {
             let mut all =
-                json!({ "live": reporter.counts(), "market": market.counts(), "feed": fed.status() });
+                json!({ "live": reporter.counts(), "market": market.counts(), "feed": stream.status() });
             if let (Some(all), Some(pushed)) = (all.as_object_mut(), &pushed) {
                 all.extend(pushed());
             }
             all
         });
         let routes = tickhouse_web::router(&web, status_routes("serve", report.clone()));
-        let page = Listener::bind(config.http.listen, "the page", "--listen", routes).await?;
+        let page = Listener::bind(config.http.listen, "the page", "--listen", routes)?;
         let (address, push) = (page.address(), pushing.map(Pushing::address));
         let (listener, elsewhere) = if config.http.is_of_this_machine() {
             (page, None)
         } else {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let status =
-                Listener::bind(any, "the status", "--listen", status_routes("serve", report)).await?;
+            let status = Listener::bind(any, "the status", "--listen", status_routes("serve", report))?;
             (status, Some(page))
         };
         let presence = Presence::of(&config.data_dir, listener, |port| RunFile {

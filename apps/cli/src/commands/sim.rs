@@ -104,7 +104,7 @@ async fn serve(config: &Config, options: SimOptions, until_stdin_closes: bool) -
         let counters = reporter.upgrade().map(|simulator| simulator.counters());
         json!({ "listen": address.to_string(), "counters": counters })
     });
-    let presence = Presence::announce(&config.data_dir, "sim", 0, None, report).await?;
+    let presence = Presence::announce(&config.data_dir, "sim", 0, None, report)?;
     crate::output::line(&format!("the exchange is open: ws://{address} and http://{address}"))?;
     shutdown.requested().await;
     drop(presence);

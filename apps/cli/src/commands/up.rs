@@ -113,7 +113,7 @@ async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
         Arc::new(move || json!({ "processes": &*noted.lock().unwrap_or_else(PoisonError::into_inner) }));
     let ports = system.services.ports.clone();
     let presence = Presence::announce(&config.data_dir, "up", 0, Some(ports), report);
-    let presence = match presence.await {
+    let presence = match presence {
         Ok(presence) => presence,
         Err(error) => {
             system.stop().await;

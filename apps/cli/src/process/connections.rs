@@ -63,12 +63,11 @@ pub(super) async fn serve(
                 answered = connection.as_mut() => Some(answered),
                 () = asked(&mut end) => None,
             };
-            let answered = match answered {
-                Some(answered) => answered,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let answered = if let Some(answered) = answered {
+                answered
+            } else {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             };
             if let Err(error) = answered {
                 tracing::debug!(%error, "a connection ended");

@@ -76,7 +76,8 @@ pub(crate) async fn bars(State(web): State<Arc<Web>>, Parameters(asked): Paramet
     let interval: Interval =
         asked.interval.parse().map_err(|error| Fault::bad("bad_interval", format!("{error}")))?;
     let limit = parameters::limit(asked.limit, BARS.0, BARS.1)?;
-    let work = async {
+    // large: kept off the stack of those who wait
+    let work = Box::pin(async {
         let instrument = web.reader.instrument(&asked.instrument, web.today()).await?.instrument;
         let bars = web.newest_bars(instrument.token, interval, &asked, limit as usize).await?;
         let newest = &bars[bars.len().saturating_sub(limit as usize)..];
@@ -86,7 +87,7 @@ pub(crate) async fn bars(State(web): State<Arc<Web>>, Parameters(asked): Paramet
             "interval": asked.interval,
             "bars": bars,
         }))
-    };
+    });
     web.gate.run(work).await
 }
 

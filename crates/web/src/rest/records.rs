@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use tickhouse_model::Timestamp;
 use tickhouse_read::{Asked, FeedGap, NamedQuery, Question, ReadError, Window};
 
 const GAPS: (u64, u64) = (100, 1_000);
@@ -37,7 +38,8 @@ struct GapAnswer {
 impl From<FeedGap> for GapAnswer {
     fn from(gap: FeedGap) -> Self {
         let FeedGap { from, to, cause, socket, instruments, detail } = gap;
-        Self { from: from.as_millis(), to: to.map(|to| to.as_millis()), cause, socket, instruments, detail }
+        let to = to.map(Timestamp::as_millis);
+        Self { from: from.as_millis(), to, cause, socket, instruments, detail }
     }
 }
 

@@ -28,13 +28,12 @@ pub(super) struct Pushing {
 }
 
 impl Pushing {
-    pub(super) async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn start(config: &Config) -> anyhow::Result<Self> {
         let token_file = config.data_dir.join("push-token");
         let token = Token::read_or_make(&token_file)?;
         let pusher = Arc::new(open(config)?);
         let (routes, requests) = router(Arc::clone(&pusher), HttpOptions::with_token(token));
-        let listener =
-            Listener::bind(config.push.listen, "the taking of pushes", "--push-listen", routes).await?;
+        let listener = Listener::bind(config.push.listen, "the taking of pushes", "--push-listen", routes)?;
         tracing::info!(session = pusher.session(), address = %listener.address(), "taking pushes");
         Ok(Self { pusher, requests, listener, token_file })
     }
