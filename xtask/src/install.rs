@@ -10,6 +10,7 @@ pub(crate) fn everything() -> anyhow::Result<()> {
     services(&debug_build()?)?;
     python()?;
     node()?;
+    browser()?;
     Ok(())
 }
 
@@ -96,6 +97,40 @@ pub(crate) fn node() -> anyhow::Result<Option<PathBuf>> {
     }
     npm_packages(&folder)?;
     Ok(Some(folder))
+}
+
+/// The folder of the tests in a browser, with its packages and a browser installed.
+pub(crate) fn browser() -> anyhow::Result<(PathBuf, PathBuf)> {
+    let folder = run::root().join("tests/browser");
+    npm_packages(&folder)?;
+    Ok((folder, chromium()?))
+}
+
+/// A Chromium: the one that `TICKHOUSE_CHROMIUM` names, the system's, or the system's from now on.
+fn chromium() -> anyhow::Result<PathBuf> {
+    const NAMES: [&str; 4] = [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    ];
+    let there = || NAMES.into_iter().find(|name| run::exists(name, "--version")).map(PathBuf::from);
+    if let Some(named) = std::env::var_os("TICKHOUSE_CHROMIUM").map(PathBuf::from) {
+        if !run::exists(&named, "--version") {
+            bail!("TICKHOUSE_CHROMIUM names {}, which does not run", named.display());
+        }
+        return Ok(named);
+    }
+    if let Some(found) = there() {
+        return Ok(found);
+    }
+    let remedy = "the tests of the page need Chromium: `sudo apt-get install chromium` or `brew install --cask chromium`, or name \
+        one as TICKHOUSE_CHROMIUM";
+    eprintln!("xtask: installing Chromium");
+    let mut install = run::command("apt-get", &["install", "--yes", "--no-install-recommends", "chromium"]);
+    run::run(install.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::process::Stdio::null()))
+        .context(remedy)?;
+    there().context(remedy)
 }
 
 /// The packages of a folder's `package-lock.json`, as they stand there.

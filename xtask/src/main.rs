@@ -48,9 +48,11 @@ enum Command {
     Lint,
     /// Build the live page into web/dist, where its sources changed
     Web,
+    /// Run a demo and take pictures of the page, for the README
+    Screenshots,
     /// Build the Python package as users get it, into target/wheels
     Wheel,
-    /// Install what is missing: redis-server, the ClickHouse engine, packages for tests in other languages
+    /// Install what is missing: redis-server, the ClickHouse engine, Chromium, packages for tests in other languages
     Install,
 }
 
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench { filter } => bench::run(filter.as_deref()),
         Command::Lint => test::lint(),
         Command::Web => web::build(),
+        Command::Screenshots => web::screenshots(),
         Command::Wheel => wheel::release(),
         Command::Install => install::everything(),
     };

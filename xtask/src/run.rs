@@ -55,7 +55,7 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
 }
 
 /// Whether a program is there and runs.
-pub(crate) fn exists(program: &str, probe: &str) -> bool {
+pub(crate) fn exists(program: impl AsRef<OsStr>, probe: &str) -> bool {
     let probed = Command::new(program).arg(probe).stdout(Stdio::null()).stderr(Stdio::null()).status();
     probed.is_ok_and(|status| status.success())
 }

@@ -81,6 +81,7 @@ pub(crate) fn run(full: bool) -> anyhow::Result<()> {
     steps.step("tests of the Python package", |steps| package(steps, full));
     steps.step("tests in Node.js", node);
     steps.step("the page", |_| web::check());
+    steps.step("tests in a browser", browser);
     if full {
         steps.step("fuzz targets", |_| fuzz());
     }
@@ -162,14 +163,25 @@ fn node(steps: &mut Steps) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut command = Command::new("node");
-    command.args(["--test"]).current_dir(&folder).env("TICKHOUSE_BIN", install::debug_build()?);
-    let lines = shown(&mut command, |line| {
+    node_tests(steps, "node", command.args(["--test"]).current_dir(&folder))
+}
+
+fn browser(steps: &mut Steps) -> anyhow::Result<()> {
+    let (folder, chromium) = install::browser()?;
+    let mut command = Command::new("node");
+    command.args(["--test"]).current_dir(&folder).env("TICKHOUSE_CHROMIUM", chromium);
+    node_tests(steps, "browser", &mut command)
+}
+
+fn node_tests(steps: &mut Steps, name: &str, command: &mut Command) -> anyhow::Result<()> {
+    command.env("TICKHOUSE_BIN", install::debug_build()?);
+    let lines = shown(command, |line| {
         let line = line.trim_start_matches(['#', 'ℹ', ' ']);
         line.starts_with("pass ") || line.starts_with("fail ")
     })?;
     let counts: Vec<&str> =
         lines.matching.iter().map(|line| line.trim_start_matches(['#', 'ℹ', ' '])).collect();
-    steps.closing.push(format!("node: {}", counts.join(", ")));
+    steps.closing.push(format!("{name}: {}", counts.join(", ")));
     if !lines.success {
         bail!("tests failed");
     }

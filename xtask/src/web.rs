@@ -24,6 +24,12 @@ pub(crate) fn build() -> anyhow::Result<()> {
     install::npm_packages(&folder)?;
     eprintln!("xtask: building the page");
     run::run(&mut npm(&folder, "build"))?;
+    // makes cargo look at what was built; where the page is new, nothing else tells it
+    let embeds = run::root().join("crates/web/build.rs");
+    if embeds.exists() {
+        let file = fs::File::options().append(true).open(&embeds)?;
+        file.set_modified(fs::metadata(folder.join("dist/index.html"))?.modified()?)?;
+    }
     fs::create_dir_all(folder.join("target"))?;
     fs::write(&stamp, sources).with_context(|| format!("{} can't be written", stamp.display()))
 }
@@ -34,6 +40,16 @@ pub(crate) fn check() -> anyhow::Result<()> {
     install::npm_packages(&folder)?;
     run::run(&mut npm(&folder, "check"))?;
     run::run(&mut npm(&folder, "test"))
+}
+
+/// Pictures of the page on a running demo, into `docs/screenshots`.
+pub(crate) fn screenshots() -> anyhow::Result<()> {
+    let program = install::release_build()?;
+    install::services(&program)?;
+    let (folder, chromium) = install::browser()?;
+    let mut command = run::command("node", &["screenshots.js"]);
+    command.current_dir(folder).env("TICKHOUSE_BIN", program).env("TICKHOUSE_CHROMIUM", chromium);
+    run::run(&mut command)
 }
 
 fn folder() -> PathBuf {

@@ -219,7 +219,9 @@ export class Drawing {
     }
   }
 
-  #bar(bar: Bar): HistogramData {
+  #bar(bar: Bar): Drawn<HistogramData> {
+    // an index has none: then no line stands at the bottom either
+    if (bar.volume === 0) return { time: chartTime(bar.start) }
     const color = bar.close >= bar.open ? this.#palette.upFaint : this.#palette.downFaint
     return { time: chartTime(bar.start), value: bar.volume, color }
   }

@@ -10,31 +10,34 @@ export function Depth({ decimals }: { decimals: number }) {
   const tick = newest.value
   const bids = (tick?.bids ?? []).filter(([value]) => value > 0)
   const asks = (tick?.asks ?? []).filter(([value]) => value > 0)
+  const empty = tick !== null && bids.length + asks.length === 0
   const most = Math.max(1, ...bids.map(quantity), ...asks.map(quantity))
   return (
     <section class="depth" aria-label="Market depth">
       <h2>Depth</h2>
       <Imbalance bids={bids} asks={asks} />
-      <table>
-        <thead>
-          <tr>
-            <th>Orders</th>
-            <th>Quantity</th>
-            <th>Bid</th>
-            <th>Offer</th>
-            <th>Quantity</th>
-            <th>Orders</th>
-          </tr>
-        </thead>
-        <tbody>
-          {LEVELS.map((level) => (
-            <tr key={level}>
-              <Side level={bids[level]} most={most} decimals={decimals} side="bid" />
-              <Side level={asks[level]} most={most} decimals={decimals} side="ask" />
+      {!empty && (
+        <table>
+          <thead>
+            <tr>
+              <th>Orders</th>
+              <th>Quantity</th>
+              <th>Bid</th>
+              <th>Offer</th>
+              <th>Quantity</th>
+              <th>Orders</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {LEVELS.map((level) => (
+              <tr key={level}>
+                <Side level={bids[level]} most={most} decimals={decimals} side="bid" />
+                <Side level={asks[level]} most={most} decimals={decimals} side="ask" />
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
       <p class="note">{tick === null ? 'No packet yet.' : spread(bids, asks, decimals)}</p>
     </section>
   )

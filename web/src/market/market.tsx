@@ -1,13 +1,13 @@
 // The market: the watchlist, and one instrument of it.
 
-import { useComputed } from '@preact/signals'
+import { useComputed, useSignalEffect } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { Chart } from '../chart/chart.tsx'
 import { NONE, arrow, price, shortDate, signed, whole } from '../format.ts'
 import { focusOn, newest } from '../focus.ts'
 import { decimalsOf, instrument, learnTokens } from '../instruments.ts'
-import { oldPrices } from '../clock.ts'
-import type { LiveTick } from '../messages.ts'
+import { clock, oldPrices } from '../clock.ts'
+import type { Instrument, LiveTick } from '../messages.ts'
 import { quote } from '../quotes.ts'
 import { shownInstrument } from '../router.ts'
 import { Depth } from './depth.tsx'
@@ -23,12 +23,29 @@ export function Market() {
     if (token !== null) void learnTokens([token]).catch(() => undefined)
   }, [token])
   useEffect(() => () => focusOn(null), [])
+  useTitle(token)
   return (
     <main class="market" data-chosen={shownInstrument.value !== null}>
       <Watchlist />
       {token !== null && <Shown key={token} token={token} />}
     </main>
   )
+}
+
+/** The price in the tab, by the second. */
+function useTitle(token: number | null): void {
+  useSignalEffect(() => {
+    void clock.value
+    const now = token === null ? null : state(token, newest.peek())
+    const named = token === null ? null : instrument(token).value
+    document.title = now === null || named === null ? 'Tickhouse' : titleOf(named, now)
+  })
+  useEffect(() => () => void (document.title = 'Tickhouse'), [])
+}
+
+function titleOf(named: Instrument, now: State): string {
+  const change = now.c > 0 ? now.p - now.c : 0
+  return `${price(now.p, decimalsOf(named))} ${arrow(change)} ${named.symbol} · Tickhouse`
 }
 
 function Shown({ token }: { token: number }) {
@@ -62,7 +79,7 @@ function Header({ token, decimals }: { token: number; decimals: number }) {
   )
 }
 
-function about(named: NonNullable<ReturnType<typeof instrument>['value']>): string {
+function about(named: Instrument): string {
   const parts = [named.exchange]
   if (named.instrument_type === 'INDEX') parts.push('index')
   else if (named.name !== '' && named.name !== named.symbol) parts.push(named.name)
@@ -71,8 +88,11 @@ function about(named: NonNullable<ReturnType<typeof instrument>['value']>): stri
   return parts.join(' · ')
 }
 
+/** What the head shows, named as in a [LiveTick]. */
+type State = Pick<LiveTick, 'p' | 'c' | 'o' | 'h' | 'l' | 'v' | 'oi' | 'a'>
+
 /** The newest of both ways: what is in focus comes packet by packet, what is watched may have come before. */
-function state(token: number, tick: LiveTick | null) {
+function state(token: number, tick: LiveTick | null): State | null {
   const watched = quote(token).value
   if (tick !== null) return { p: tick.p, c: tick.c, o: tick.o, h: tick.h, l: tick.l, v: tick.v, oi: tick.oi, a: tick.a }
   if (watched === null) return null

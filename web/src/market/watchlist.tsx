@@ -99,7 +99,7 @@ function Row({ token, chosen }: { token: number; chosen: boolean }) {
   return (
     <tr
       class={useComputed(() => `${direction.value}${old.value ? ' old' : ''}`)}
-      aria-selected={chosen}
+      aria-current={chosen ? 'true' : undefined}
       data-token={token}
       onClick={() => go({ page: 'market', instrument: token })}
       draggable={list.sort.value.column === null}

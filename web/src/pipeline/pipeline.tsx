@@ -12,7 +12,7 @@ import { Gaps } from './gaps.tsx'
 import { STATES } from './states.ts'
 
 const GAPS_EVERY_MS = 5_000
-const COVERAGE_EVERY_MS = 30_000
+const COVERAGE_EVERY_MS = 60_000
 
 export function Pipeline() {
   const found = useSignal<Gap[] | null>(null)
