@@ -109,6 +109,7 @@ function Canvas({ token, interval, decimals }: CanvasProps) {
           onKeyDown={(event) => plotKeys(event, drawing.current)}
         />
         {table && feed.current !== null && <BarTable feed={feed.current} version={version} decimals={decimals} />}
+        {!loaded.value && fault.value === null && <p class="note">Asking for bars.</p>}
         {fault.value !== null && (
           <p class="fault" role="alert">
             {fault}

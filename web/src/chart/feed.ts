@@ -38,7 +38,7 @@ export class Feed {
   readonly #unlisten: () => void
   readonly #gapTimer: ReturnType<typeof setInterval>
   #askTimer: ReturnType<typeof setTimeout> | undefined
-  #askedAt = 0
+  #askedAt = -Infinity
   #wanted = 0
   #asking = false
   #older = false

@@ -48,7 +48,7 @@ function Instrument({ row }: { row: Row }) {
         {whole(row.minutes)} of {whole(row.span_minutes)}
       </td>
       <td class={row.gap_minutes > 0 ? 'warn' : ''}>{whole(row.gap_minutes)}</td>
-      <td>{row.longest_silence_minutes === null ? 'none' : `${whole(row.longest_silence_minutes)} min`}</td>
+      <td>{(row.longest_silence_minutes ?? 0) <= 0 ? 'none' : `${whole(row.longest_silence_minutes ?? 0)} min`}</td>
       <td>{whole(row.tick_count)}</td>
       <td>
         {row.first_minute.slice(11, 16)} – {row.last_minute.slice(11, 16)}
