@@ -2,7 +2,6 @@
 clickhouse-driver that read, its queries word for word."""
 
 import re
-import tempfile
 import uuid
 from datetime import datetime, timedelta
 
@@ -18,50 +17,6 @@ pytestmark = pytest.mark.demo
 
 QUERIES = processes.REPOSITORY / "crates/store/tests/data/brief-queries.sql"
 LEVELS = [f"{side}_{level}" for side in ("bid", "ask") for level in range(1, 6)]
-
-
-class Demo(processes.Tickhouse):
-    """`tickhouse demo` on ports and in a directory of its own."""
-
-    def __init__(self, directory):
-        self.http, self.native, self.redis_port, web = (processes.free_port() for _ in range(4))
-        super().__init__(
-            "demo",
-            "--data-dir", directory,
-            "--instruments", 300,
-            "--rate", 1_000,
-            "--seed", 7,
-            "--clickhouse-http-port", self.http,
-            "--clickhouse-tcp-port", self.native,
-            "--redis-port", self.redis_port,
-            "--http-port", web,
-            cwd=directory,
-        )  # fmt: skip
-
-    def client(self):
-        """As the brief connects: no database is named."""
-        return clickhouse_connect.get_client(host="localhost", port=self.http, username="default", password="")
-
-    def is_live(self):
-        self.find("$")  # fails with the output when the process has ended
-        try:
-            client = self.client()
-            return client.query("SELECT count() FROM tick_data").first_row[0] > 5_000 and client
-        except clickhouse_connect.driver.exceptions.Error:
-            return None
-
-
-@pytest.fixture(scope="module")
-def demo():
-    # not pytest's own temporary directory: the path of a socket in it would be too long
-    with tempfile.TemporaryDirectory(prefix="tickhouse-") as directory:
-        running = Demo(directory)
-        try:
-            poll("tick in ClickHouse", running.is_live, 180)
-            yield running
-        finally:
-            status = running.stop(60)
-        assert status == 0, running.text()
 
 
 @pytest.fixture

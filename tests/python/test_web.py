@@ -26,7 +26,7 @@ QUESTIONS = [
     ("/v1/coverage", {"limit": 10}),
     ("/v1/queries", {}),
     ("/v1/queries/{name}", {"name": "latest", "limit": 3}),
-    ("/v1/queries/{name}", {"name": "ohlc", "symbol": "NIFTY,NSE:INFY", "last": "1h"}),
+    ("/v1/queries/{name}", {"name": "ohlc", "symbol": "NIFTY,INFY", "last": "1h"}),
     ("/v1/health", {}),
     ("/v1/openapi.json", {}),
 ]

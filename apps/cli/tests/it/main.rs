@@ -15,6 +15,7 @@ mod push;
 mod query;
 mod services;
 mod universe;
+mod web;
 mod whole;
 
 use serde_json::Value;
