@@ -149,6 +149,9 @@ pub async fn migrate(store: &Store, options: SchemaOptions, dry_run: bool) -> Re
         report.applied.push(format!("{:04}_{}", migration.number, migration.name));
     }
     take_ttl_off(store, dry_run, &mut report).await?;
+    if !dry_run {
+        make_time_function(store, &mut report).await?;
+    }
     note_partitioning(store, options.partitioning, &mut report).await?;
     Ok(report)
 }
@@ -276,6 +279,28 @@ async fn take_ttl_off(store: &Store, dry_run: bool, report: &mut Report) -> Resu
             altered.map_err(|source| StoreError::query("take a TTL off", source))?;
         }
         report.retention.push(statement);
+    }
+    Ok(())
+}
+
+/// `$__time(x)` is `x`: the brief's Grafana query calls it, and Grafana's ClickHouse data source, which has no such macro, passes it
+/// on as it stands. Functions belong to the whole server, so a user of one database may not be allowed to make it; nothing of ours
+/// needs it.
+async fn make_time_function(store: &Store, report: &mut Report) -> Result<(), StoreError> {
+    let known = store
+        .client()
+        .query("SELECT count() FROM system.functions WHERE name = '$__time'")
+        .fetch_one::<u64>();
+    if known.await.map_err(|source| StoreError::query("read the functions", source))? > 0 {
+        return Ok(());
+    }
+    let sql = "CREATE FUNCTION IF NOT EXISTS `$__time` AS (moment) -> moment";
+    if let Err(error) = store.client().query_raw(sql).execute().await {
+        tracing::debug!(%error, "no function was made");
+        report.notes.push(
+            "this user may not make the function $__time, which the brief's Grafana query calls: use `timestamp AS time` there"
+                .to_owned(),
+        );
     }
     Ok(())
 }

@@ -44,8 +44,9 @@ fn macro_of(known: &ParameterSpec, given: &str) -> String {
         "to" => "toDateTime64($__toTime, 3, 'Asia/Kolkata')".to_owned(),
         "symbols" => "CAST([${symbol:singlequote}], 'Array(String)')".to_owned(),
         "tokens" => "CAST([], 'Array(UInt32)')".to_owned(),
-        "exchange" => "'${exchange:text}'".to_owned(),
-        "session" => "'${session:text}'".to_owned(),
+        // empty for all, however the dashboard shows that
+        "exchange" => "${exchange:singlequote}".to_owned(),
+        "session" => "${session:singlequote}".to_owned(),
         _ => given.to_owned(),
     }
 }
