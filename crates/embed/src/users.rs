@@ -64,8 +64,23 @@ impl Credentials {
             )]);
         };
         user("default", "", "default", "<access_management>1</access_management>");
-        user(WRITER, &self.writer_password, "default", "");
-        user(READER, &self.reader_password, "reader", "");
+        // the writer as `tickhouse migrate` makes it on a server; of the reader's databases all are ours
+        user(
+            WRITER,
+            &self.writer_password,
+            "default",
+            &grants(&[
+                &format!("ALL ON {database}.*"),
+                &format!("ALL ON {database}_tickhouse_backup.*"),
+                &format!("ALL ON {database}_tickhouse_restore.*"),
+                "TABLE ENGINE ON MergeTree",
+                "TABLE ENGINE ON ReplacingMergeTree",
+                "TABLE ENGINE ON AggregatingMergeTree",
+                "SELECT ON system.*",
+                "KILL QUERY ON *.*",
+            ]),
+        );
+        user(READER, &self.reader_password, "reader", &grants(&["SELECT ON *.*"]));
         format!(
             "<clickhouse>\n <profiles>\n  <default/>\n  <reader>\n   <readonly>1</readonly>\n   \
              <output_format_arrow_low_cardinality_as_dictionary>1</output_format_arrow_low_cardinality_as_dictionary>\n   \
@@ -74,6 +89,12 @@ impl Credentials {
              </profiles>\n <quotas><default/></quotas>\n <users>{users}\n </users>\n</clickhouse>\n"
         )
     }
+}
+
+/// An element of a user: what it may, and nothing else.
+fn grants(grants: &[&str]) -> String {
+    let queries: String = grants.iter().map(|grant| format!("<query>GRANT {grant}</query>")).collect();
+    format!("<grants>{queries}</grants>")
 }
 
 /// 192 bits of the system's randomness in hexadecimal.

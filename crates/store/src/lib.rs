@@ -42,4 +42,4 @@ pub use native::{BlockBuilder, ColumnSpec, NativeBlock, Row};
 pub use news::{NEWS_COLUMNS, NewsColumns, NewsRow};
 pub use seals::{Mark, Seal, SealRange, batch_id};
 pub use ticks::{Partition, TICK_COLUMNS, Tick, TickColumns, TickIdentity, TickInstrument, TickLevel};
-pub use users::create_users;
+pub use users::{create_users, reader_grants, writer_grants};

@@ -2,8 +2,29 @@
 
 use crate::{Store, StoreError};
 
-/// Makes (or gives new passwords to) `tickhouse_writer`, who may do everything in the database and read the system's
-/// tables, and `tickhouse_reader`, who may only read it and set his own `max_execution_time`.
+/// Kinds of tables that the schema has: servers ask for a grant of each.
+const ENGINES: &[&str] = &["MergeTree", "ReplacingMergeTree", "AggregatingMergeTree"];
+
+/// What `tickhouse_writer` may: everything in the database and in the two beside it in which backups are made and tried, read the system's
+/// tables, end its own lost inserts.
+pub fn writer_grants(database: &str) -> Vec<String> {
+    let database = database.replace('`', "");
+    let mut grants: Vec<String> = ["", "_tickhouse_backup", "_tickhouse_restore"]
+        .iter()
+        .map(|end| format!("ALL ON `{database}{end}`.*"))
+        .collect();
+    grants.extend(ENGINES.iter().map(|engine| format!("TABLE ENGINE ON {engine}")));
+    grants.extend(["SELECT ON system.*".to_owned(), "KILL QUERY ON *.*".to_owned()]);
+    grants
+}
+
+/// What `tickhouse_reader` may: read the database and the system's tables.
+pub fn reader_grants(database: &str) -> Vec<String> {
+    vec![format!("SELECT ON `{}`.*", database.replace('`', "")), "SELECT ON system.*".to_owned()]
+}
+
+/// Makes (or gives new passwords to) `tickhouse_writer` and `tickhouse_reader`, who may what [`writer_grants`] and [`reader_grants`] say; the
+/// reader may set his own `max_execution_time`, and no other setting.
 ///
 /// # Errors
 /// When the user of this store may not make users: the server's log names the missing grant.
@@ -21,31 +42,28 @@ pub async fn create_users(
 }
 
 fn user_statements(database: &str, writer_password: &str, reader_password: &str) -> Vec<String> {
-    let database = format!("`{}`", database.replace('`', ""));
     let mut statements = vec![
         "CREATE SETTINGS PROFILE IF NOT EXISTS tickhouse_read_only SETTINGS readonly = 1, max_execution_time \
          CHANGEABLE_IN_READONLY"
             .to_owned(),
     ];
     let users = [
-        ("tickhouse_writer", writer_password, format!("ALL ON {database}.*"), ""),
+        ("tickhouse_writer", writer_password, writer_grants(database), ""),
         (
             "tickhouse_reader",
             reader_password,
-            format!("SELECT ON {database}.*"),
+            reader_grants(database),
             " SETTINGS PROFILE 'tickhouse_read_only'",
         ),
     ];
-    for (name, password, grant, profile) in users {
+    let database = format!("`{}`", database.replace('`', ""));
+    for (name, password, grants, profile) in users {
         let secret = format!("IDENTIFIED WITH sha256_password BY '{}'", quoted(password));
         statements
             .push(format!("CREATE USER IF NOT EXISTS {name} {secret} DEFAULT DATABASE {database}{profile}"));
         statements.push(format!("ALTER USER {name} {secret}"));
-        statements.push(format!("GRANT {grant} TO {name}"));
-        statements.push(format!("GRANT SELECT ON system.* TO {name}"));
+        statements.extend(grants.iter().map(|grant| format!("GRANT {grant} TO {name}")));
     }
-    // the loader ends inserts whose answers were lost
-    statements.push("GRANT KILL QUERY ON *.* TO tickhouse_writer".to_owned());
     statements
 }
 

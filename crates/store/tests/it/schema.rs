@@ -2,10 +2,11 @@
 
 use crate::{ask, empty_store, insert, run, store, tick};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tickhouse_embed::testkit::TestEngine;
 use tickhouse_model::{FrameId, Timestamp};
 use tickhouse_store::{
-    Deduplicate, MIGRATIONS, Partitioning, SchemaOptions, Store, StoreError, Tick, TickIdentity,
-    TickInstrument, create_users, migrate,
+    Deduplicate, MIGRATIONS, Partitioning, SchemaOptions, Store, StoreError, StoreOptions, Tick,
+    TickIdentity, TickInstrument, create_users, migrate, reader_grants, writer_grants,
 };
 use uuid::Uuid;
 
@@ -206,6 +207,47 @@ async fn a_flat_entry_keeps_its_identity() {
     insert(&store, Uuid::from_u128(9), &ticks, Deduplicate::ByToken).await;
     let sql = "SELECT stream, epoch, session, sequence, toString(timestamp) FROM tick_data";
     assert_eq!(ask(&store, sql).await, "ticks:stream\t2\t1763610000123\t4\t2025-11-20 09:10:00.500");
+}
+
+/// The engine that is embedded has these users by a file, with the grants that `migrate` gives on a server.
+#[tokio::test]
+async fn writer_and_reader_may_what_they_need_and_no_more() {
+    let engine = TestEngine::shared().await;
+    let passwords = engine.engine().credentials();
+    let of = |user: &str, password: &str| {
+        Store::new(StoreOptions {
+            database: "trading".to_owned(),
+            user: user.to_owned(),
+            password: password.to_owned(),
+            ..StoreOptions::at(engine.url())
+        })
+    };
+    let writer = of("tickhouse_writer", &passwords.writer_password);
+    for grant in writer_grants("trading") {
+        assert_eq!(ask(&writer, &format!("CHECK GRANT {grant}")).await, "1", "{grant}");
+    }
+    let report = migrate(&writer, SchemaOptions::default(), false).await.unwrap();
+    assert_eq!(report.applied.len(), MIGRATIONS.len());
+    let ticks = [tick(1, Timestamp::from_millis(1_763_610_000_500))];
+    insert(&writer, Uuid::from_u128(77), &ticks, Deduplicate::ByToken).await;
+    for sql in ["CREATE DATABASE other", "CREATE USER other", "SELECT * FROM url('http://127.0.0.1:1', CSV)"]
+    {
+        let refused = writer.client().query_raw(sql).execute().await.unwrap_err();
+        assert!(refused.to_string().contains("ACCESS_DENIED"), "{sql}: {refused}");
+    }
+
+    let reader = of("tickhouse_reader", &passwords.reader_password);
+    for grant in reader_grants("trading") {
+        assert_eq!(ask(&reader, &format!("CHECK GRANT {grant}")).await, "1", "{grant}");
+    }
+    assert_eq!(ask(&reader, "SELECT count() FROM tick_data").await, "1");
+    for sql in [
+        "SELECT * FROM file('x', CSV)",
+        "SELECT * FROM url('http://127.0.0.1:1', CSV)",
+        "TRUNCATE TABLE tick_data",
+    ] {
+        assert!(reader.client().query_raw(sql).execute().await.is_err(), "{sql}");
+    }
 }
 
 #[tokio::test]
