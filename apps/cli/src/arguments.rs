@@ -2,8 +2,8 @@
 
 use crate::commands::{
     backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export, import,
-    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, sim, sql,
-    status, supervise, universe, up, verify,
+    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, service,
+    sim, sql, status, supervise, universe, up, verify,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Calendar(calendar::CalendarCommand),
     /// What is wrong with this machine or configuration, and what to do
     Doctor(doctor::Doctor),
+    /// The whole system as a service of systemd or launchd: install, uninstall, status
+    Service(service::ServiceCommand),
     /// Completions for a shell
     Completions(completions::Completions),
     /// What runs in the background for `clickhouse start` and `redis start`

@@ -23,6 +23,7 @@ pub(crate) mod redis;
 pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod serve;
+pub(crate) mod service;
 pub(crate) mod sim;
 pub(crate) mod sql;
 pub(crate) mod status;
@@ -66,6 +67,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Calendar(command) => calendar::run(common, &command),
         Command::Doctor(command) => doctor::run(common, &command),
         Command::Completions(command) => completions::run(&command),
+        Command::Service(command) => service::run(common, &command),
         Command::Supervise(command) => supervise::run(&command),
     }
 }

@@ -8,6 +8,7 @@ use crate::system::{Services, System};
 use crate::{commands, endpoints, instruments, output, setup};
 use anyhow::bail;
 use clap::Args;
+use sd_notify::NotifyState;
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,14 +125,24 @@ async fn up(common: &Common, config: &Config) -> anyhow::Result<()> {
     if !config.news.feeds.is_empty() {
         tokio::spawn(poll_feeds(config.clone(), system.services.redis_url.clone()));
     }
+    notify(NotifyState::Ready);
     while !shutdown.is_requested() {
+        notify(NotifyState::Watchdog);
         *processes.lock().unwrap_or_else(PoisonError::into_inner) = system.processes();
         tokio::time::timeout(NOTE_EVERY, shutdown.requested()).await.ok();
     }
+    notify(NotifyState::Stopping);
     tracing::info!("stopping in the order of a tick's way");
     drop(presence);
     system.stop().await;
     Ok(())
+}
+
+/// Tells systemd, where it waits for such words (`Type=notify`); to nobody otherwise.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd does not listen");
+    }
 }
 
 /// The schema, and the instruments of the day as far as the exchange gives them now.

@@ -3,6 +3,7 @@
 use super::{run, succeed, tickhouse};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -90,9 +91,13 @@ fn up_syncs_each_day_and_follows_feeds() {
     let clock = Clock::simulated(Timestamp::from_text("2026-11-19 20:00").unwrap(), 14_400.0);
     let words = ["up", "--data-dir", "data", "--clickhouse-http-port", "0", "--clickhouse-tcp-port", "0"];
     let ports = ["--redis-port", "0", "--http-port", "0"];
+    // as systemd listens
+    let manager = UnixDatagram::bind(here.join("notify")).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut up = tickhouse(&[&words[..], &ports].concat())
         .current_dir(here)
         .env("TICKHOUSE_CLOCK", clock.to_string())
+        .env("NOTIFY_SOCKET", here.join("notify"))
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(here.join("up")).unwrap())
         .spawn()
@@ -101,6 +106,13 @@ fn up_syncs_each_day_and_follows_feeds() {
     let mut out = BufReader::new(up.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     let log = || std::fs::read_to_string(here.join("up")).unwrap_or_default();
     assert!(out.any(|line| line.starts_with("Tickhouse is up")), "{}", log());
+    let mut word = [0; 64];
+    let mut words = || {
+        let length = manager.recv(&mut word).unwrap();
+        String::from_utf8(word[..length].to_vec()).unwrap()
+    };
+    assert_eq!([words().trim(), words().trim(), words().trim()], ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]);
+    drop(manager);
     // the exchange has its master later than `up` was started
     shares.store(1, Ordering::SeqCst);
     until("the day's master", here, "SELECT count() FROM token_metadata FINAL", "1");

@@ -13,6 +13,7 @@ mod parts;
 mod publish;
 mod push;
 mod query;
+mod service;
 mod services;
 mod universe;
 mod web;
