@@ -80,6 +80,7 @@ pub(crate) fn run(full: bool) -> anyhow::Result<()> {
     steps.step("tests in Python", |steps| python(steps, full));
     steps.step("tests of the Python package", |steps| package(steps, full));
     steps.step("tests in Node.js", node);
+    steps.step("Grafana's dashboards", grafana);
     steps.step("the page", |_| web::check());
     steps.step("tests in a browser", browser);
     if full {
@@ -171,6 +172,14 @@ fn browser(steps: &mut Steps) -> anyhow::Result<()> {
     let mut command = Command::new("node");
     command.args(["--test"]).current_dir(&folder).env("TICKHOUSE_CHROMIUM", chromium);
     node_tests(steps, "browser", &mut command)
+}
+
+/// Every statement of every panel, against a demo.
+fn grafana(steps: &mut Steps) -> anyhow::Result<()> {
+    let folder = run::root().join("deploy/grafana");
+    install::npm_packages(&folder)?;
+    let mut command = Command::new("npm");
+    node_tests(steps, "node, Grafana's dashboards", command.args(["test", "--silent"]).current_dir(&folder))
 }
 
 fn node_tests(steps: &mut Steps, name: &str, command: &mut Command) -> anyhow::Result<()> {
