@@ -54,7 +54,7 @@ async fn the_engine_is_in_india_has_its_users_and_keeps_its_data_when_killed() {
         ask(port, &format!("{reader}&max_execution_time=7"), "SELECT count() FROM t").unwrap(),
         "1000"
     );
-    assert!(ask(port, &reader, "INSERT INTO t VALUES (1)").unwrap_err().contains("READONLY"));
+    assert!(ask(port, &reader, "INSERT INTO t VALUES (1)").unwrap_err().contains("ACCESS_DENIED"));
     assert!(ask(port, &format!("{reader}&max_memory_usage=7"), "SELECT 1").unwrap_err().contains("READONLY"));
     assert!(
         ask(port, &format!("user={WRITER}&password=no"), "SELECT 1")

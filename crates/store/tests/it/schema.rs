@@ -223,7 +223,9 @@ async fn writer_and_reader_may_what_they_need_and_no_more() {
         })
     };
     let writer = of("tickhouse_writer", &passwords.writer_password);
-    for grant in writer_grants("trading") {
+    // ALL on a database is all that can be granted on one, which is less than all that there is
+    let all = "SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP DATABASE, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE ON";
+    for grant in writer_grants("trading").iter().map(|grant| grant.replace("ALL ON", all)) {
         assert_eq!(ask(&writer, &format!("CHECK GRANT {grant}")).await, "1", "{grant}");
     }
     let report = migrate(&writer, SchemaOptions::default(), false).await.unwrap();
