@@ -93,8 +93,8 @@ impl Credentials {
 
 /// An element of a user: what it may, and nothing else.
 fn grants(grants: &[&str]) -> String {
-    let queries: String = grants.iter().map(|grant| format!("<query>GRANT {grant}</query>")).collect();
-    format!("<grants>{queries}</grants>")
+    let queries: Vec<String> = grants.iter().map(|grant| format!("<query>GRANT {grant}</query>")).collect();
+    format!("<grants>{}</grants>", queries.concat())
 }
 
 /// 192 bits of the system's randomness in hexadecimal.
