@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { poll, startBrowser, startDemo } from './demo.js'
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots', import.meta.url))
-const DESK = { width: 1280, height: 800 }
+const DESK = { width: 1152, height: 720 }
 const PHONE = { width: 390, height: 844 }
-/** Enough bars of five seconds to show something. */
-const RUN_S = 100
+/** Enough bars to show something. */
+const RUN_S = 240
 
 const SHOTS = [
   { name: 'market', hash: '#/market/738561', ready: '.depth td.price', size: DESK, scheme: 'light', keys: ['2'] },

@@ -117,14 +117,12 @@ function Canvas({ token, interval, decimals }: CanvasProps) {
         )}
       </div>
       <p class="attribution">
-        {interval.milliseconds === null
-          ? 'Line: VWAP of the bar.'
-          : 'Line: VWAP since the opening, of what was recorded.'}{' '}
-        Hollow bars lack something. Charts by{' '}
+        Line: VWAP {interval.milliseconds === null ? 'of the bar' : 'since the opening'}. Hollow bars lack something.
+        Charts:{' '}
         <a href="https://www.tradingview.com/" rel="noreferrer" target="_blank">
           TradingView Lightweight Charts™
-        </a>
-        , © 2025 TradingView, Inc.
+        </a>{' '}
+        © 2025 TradingView, Inc.
       </p>
     </>
   )
