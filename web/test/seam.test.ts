@@ -120,6 +120,28 @@ test('what is settled wins over what ticks said, what is not keeps their range',
   assert.equal(seam.bars[0]!.high, 110)
 })
 
+test('a bar is asked for until an answer came long after its end', () => {
+  const seam = new Seam(MINUTE)
+  seam.settle([bar(OPEN - MINUTE), bar(OPEN)], OPEN + 20_000)
+  assert.equal(seam.open, 1)
+  seam.fold(tick(OPEN + MINUTE, 100, 11))
+  seam.fold(tick(OPEN + 2 * MINUTE, 100, 12))
+  assert.equal(seam.open, 3)
+  // soon after the end of the second one: the store may lag
+  assert.equal(seam.settle([bar(OPEN), bar(OPEN + MINUTE)], OPEN + 2 * MINUTE + 5_000), 2)
+  assert.equal(seam.open, 2)
+  seam.settle([bar(OPEN + MINUTE, { high: 107 })], OPEN + 2 * MINUTE + 15_000)
+  assert.deepEqual([seam.open, seam.bars[2]!.high], [1, 107])
+})
+
+test('an answer that says nothing new changes nothing', () => {
+  const seam = new Seam(MINUTE)
+  const answer = [bar(OPEN), bar(OPEN + MINUTE)]
+  seam.settle(answer, OPEN + 3 * MINUTE)
+  assert.equal(seam.settle(answer, OPEN + 4 * MINUTE), 2)
+  assert.equal(seam.settle([answer[0]!, bar(OPEN + MINUTE, { close: 1 })], OPEN + 4 * MINUTE), 1)
+})
+
 test('a bar that history does not know goes, unless it is newer than history', () => {
   const seam = new Seam(MINUTE)
   seam.settle([bar(OPEN)], OPEN)

@@ -11,8 +11,12 @@ import { Seam, SETTLED_MS } from './seam.ts'
 
 const FIRST_BARS = 600
 const OLDER_BARS = 1_000
-/** The last bars again: enough for what a lost second of ticks can have touched. */
+/** The server gives no more. */
+const MOST_BARS = 5_000
+/** The last bars again, beside those that are still open: the server may have some that we do not. */
 const LAST_BARS = 5
+/** While the last word is not heard of a bar that ended, it is asked for so often. */
+const AGAIN_MS = 5_000
 /** Bars of a second would else be asked for more often than they are stored. */
 const ASK_EVERY_MS = 1_000
 const GAPS = 500
@@ -112,7 +116,7 @@ export class Feed {
   }
 
   async #question(): Promise<void> {
-    const count = this.#wanted
+    const count = Math.min(MOST_BARS, Math.max(this.#wanted, this.seam.open + LAST_BARS))
     this.#askTimer = undefined
     this.#wanted = 0
     this.#asking = true
@@ -126,13 +130,13 @@ export class Feed {
         setTimeout(() => this.#ask(LAST_BARS), SETTLED_MS)
         this.fromBegin = answer.length < count
       }
-      const before = this.seam.bars.length
       const from = this.seam.settle(answer, askedAt)
-      const anew =
-        !this.loaded || this.fault !== null || this.seam.bars.length < before || before - from > 2 * LAST_BARS
+      const anew = !this.loaded || this.fault !== null
       this.loaded = true
       this.fault = null
       this.changed({ from, anew })
+      // the newest one is open as long as it runs
+      if (this.seam.open > 1) setTimeout(() => this.#ask(LAST_BARS), AGAIN_MS)
     } catch (error) {
       if (this.#stop.signal.aborted) return
       this.fault = (error as Error).message

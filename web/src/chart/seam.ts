@@ -15,6 +15,9 @@ export function countedAt(tick: LiveTick): number {
   return tick.xt > 0 && Math.abs(tick.t - tick.xt) <= TRUSTED_MS ? tick.xt : tick.t
 }
 
+/** And under load it may have it later: only what is asked for so long after a bar's end is the last word. */
+const FINAL_MS = 15_000
+
 /** What a tick did to the bars. */
 export type Folded =
   /** Nothing: a cached value, or too late for the newest bar. */
@@ -35,6 +38,9 @@ export class Seam {
   #total: number | null = null
   /** When the newest tick counted, and its price. */
   #newest: { at: number; price: number } | null = null
+
+  /** The end of the newest bar of which the last word was heard. */
+  #finalUntil = 0
 
   /** `length` of a bar in milliseconds; null where the calendar decides. */
   constructor(readonly length: number | null) {}
@@ -69,7 +75,7 @@ export class Seam {
 
   /**
    * Takes an answer of /v1/bars that was asked for at `askedAt`. From its first bar on it replaces what is here; only the bars
-   * that were not settled then keep what live ticks have added. Gives the place of the first bar that may have changed.
+   * that were not settled then keep what live ticks have added. Gives the place of the first bar that changed.
    */
   settle(answer: readonly Bar[], askedAt: number): number {
     const first = answer[0]
@@ -81,11 +87,20 @@ export class Seam {
       const live = ours.find((our) => our.start === bar.start)
       const settled = bar.end + SETTLED_MS <= askedAt
       this.bars.push(live === undefined || settled ? { ...bar } : this.#merged(bar, live))
+      if (bar.end + FINAL_MS <= askedAt) this.#finalUntil = Math.max(this.#finalUntil, bar.end)
     }
     // bars that only live ticks know yet
     this.bars.push(...ours.filter((our) => our.start >= newest.end))
     this.#rebase(newest)
-    return from
+    const changed = this.bars.findIndex((bar, place) => place >= from && !alike(bar, ours[place - from]))
+    return changed < 0 ? this.bars.length : changed
+  }
+
+  /** How many of the newest bars have to be asked for, so that the last word is heard of each. */
+  get open(): number {
+    let place = this.bars.length
+    while (place > 0 && this.bars[place - 1]!.end > this.#finalUntil) place--
+    return this.bars.length - place
   }
 
   /** Older bars, as /v1/bars gave them. Gives how many were new. */
@@ -134,6 +149,10 @@ export class Seam {
     while (place > 0 && this.bars[place - 1]!.start >= start) place--
     return place
   }
+}
+
+function alike(bar: Bar, other: Bar | undefined): boolean {
+  return other !== undefined && (Object.keys(bar) as (keyof Bar)[]).every((name) => bar[name] === other[name])
 }
 
 function extend(bar: Bar, tick: LiveTick): void {
