@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { poll, startBrowser, startDemo } from './demo.js'
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots', import.meta.url))
-const DESK = { width: 1152, height: 720 }
+const DESK = { width: 1200, height: 700 }
 const PHONE = { width: 390, height: 844 }
 /** Enough bars to show something. */
 const RUN_S = 240
@@ -37,7 +37,7 @@ const SHOTS = [
 
 mkdirSync(folder, { recursive: true })
 const demo = await startDemo({
-  instruments: 3000,
+  instruments: 9000,
   rate: 5000,
   faults: fileURLToPath(new URL('screenshots.toml', import.meta.url)),
 })
