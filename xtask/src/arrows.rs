@@ -25,6 +25,7 @@ const PURE: &[&str] = &[
     "tickhouse-options",
     "tickhouse-bars",
     "tickhouse-health",
+    "tickhouse-metrics",
 ];
 
 /// (package, what it must not reach, over however many others).

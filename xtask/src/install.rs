@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Services, and packages for the tests in other languages.
 pub(crate) fn everything() -> anyhow::Result<()> {
     services(&debug_build()?)?;
+    monitoring()?;
     python()?;
     node()?;
     browser()?;
@@ -48,6 +49,58 @@ pub(crate) fn services(program: &Path) -> anyhow::Result<()> {
         bail!("the ClickHouse engine is missing");
     }
     Ok(())
+}
+
+/// Prometheus and Alertmanager with their tools, for the tests of alerts: what is on the path, else Debian's packages, unpacked below
+/// `target/monitoring`, so that no service starts and no port is taken.
+pub(crate) fn monitoring() -> anyhow::Result<()> {
+    const PACKAGES: [&str; 2] = ["prometheus", "prometheus-alertmanager"];
+    let place = run::target().join("monitoring");
+    if place.join("usr/bin/amtool").exists() && place.join("usr/bin/promtool").exists() {
+        return alertmanager_template(&place);
+    }
+    if run::exists("promtool", "--version") && run::exists("amtool", "--version") {
+        return Ok(());
+    }
+    eprintln!("xtask: unpacking Prometheus and Alertmanager into {}", place.display());
+    if !run::exists("apt-get", "--version") {
+        bail!("Prometheus and Alertmanager are missing: `brew install prometheus alertmanager`");
+    }
+    fs::create_dir_all(&place)?;
+    let download = || {
+        let words: Vec<&str> = ["download"].into_iter().chain(PACKAGES).collect();
+        run::run(run::command("apt-get", &words).current_dir(&place))
+    };
+    if download().is_err() {
+        run::run(&mut run::command("apt-get", &["update"]))?;
+        download()?;
+    }
+    for entry in fs::read_dir(&place)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            let words = ["-x", &path.to_string_lossy(), &place.to_string_lossy()];
+            run::run(&mut run::command("dpkg-deb", &words))?;
+            fs::remove_file(&path)?;
+        }
+    }
+    alertmanager_template(&place)
+}
+
+/// Debian's Alertmanager reads its template from one place, wherever the program itself is.
+fn alertmanager_template(unpacked: &Path) -> anyhow::Result<()> {
+    const PLACE: &str = "/usr/share/prometheus/alertmanager";
+    if Path::new(PLACE).join("default.tmpl").exists() {
+        return Ok(());
+    }
+    let copy = || {
+        fs::create_dir_all(PLACE)?;
+        for name in ["email.tmpl", "default.tmpl"] {
+            fs::copy(unpacked.join(&PLACE[1..]).join(name), Path::new(PLACE).join(name))?;
+        }
+        anyhow::Ok(())
+    };
+    copy()
+        .with_context(|| format!("{PLACE} can't be written: `sudo apt-get install prometheus-alertmanager`"))
 }
 
 /// The interpreter of a virtual environment with the packages of `tests/python/requirements.txt`; none when there are no

@@ -1,9 +1,9 @@
 //! What can be typed.
 
 use crate::commands::{
-    backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export, import,
-    instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve, service,
-    sim, sql, status, supervise, universe, up, verify,
+    alert, backfill, backup, bars, calendar, chain, clickhouse, completions, decode, demo, doctor, export,
+    import, instruments, load, login, migrate, publish, query, record, redis, restore, retention, serve,
+    service, sim, sql, status, supervise, universe, up, verify,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -79,10 +79,12 @@ pub(crate) enum Command {
     Publish(publish::Publish),
     /// Create or upgrade the schema
     Migrate(migrate::Migrate),
-    /// What runs here, how fast and how far behind
+    /// Whether all is well, and what to do where it is not
     Status(status::Status),
     /// The proof: what the journals have is in ClickHouse, each row once and unaltered
     Verify(verify::Verify),
+    /// Says to Telegram, by e-mail or to a webhook when something is wrong
+    Alert(alert::Alert),
     /// The questions of every day, by name: latest, ohlc, depth, gainers, …
     Query(query::Query),
     /// Ask ClickHouse, or insert from standard input

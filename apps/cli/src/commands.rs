@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod alert;
 pub(crate) mod backfill;
 pub(crate) mod backup;
 pub(crate) mod bars;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Migrate(command) => migrate::run(common, &command),
         Command::Status(command) => status::run(common, &command),
         Command::Verify(command) => verify::run(common, &command),
+        Command::Alert(command) => alert::run(common, &command),
         Command::Export(command) => export::run(common, &command),
         Command::Retention(command) => retention::run(common, &command),
         Command::Backup(command) => backup::run(common, &command),

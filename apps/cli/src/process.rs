@@ -1,5 +1,5 @@
 //! What every long-running process does: tell where it is (`<data>/run/<role>.json`) and how it is (`GET /status`,
-//! `GET /healthz` on a port of 127.0.0.1).
+//! `GET /metrics`, `GET /healthz` on a port of 127.0.0.1).
 
 mod connections;
 
@@ -9,7 +9,8 @@ use crate::endpoints::{Ports, run_dir};
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
-use axum::response::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Json};
 use axum::routing::get;
 use connections::Limits;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub(crate) struct Usage {
     pub(crate) memory_bytes: u64,
     /// Since the start, seconds of one core.
     pub(crate) cpu_seconds: f64,
+    /// When it began, Unix seconds.
+    #[serde(default)]
+    pub(crate) start_seconds: u64,
 }
 
 /// Reads [`Usage`] of processes.
@@ -56,6 +60,7 @@ impl UsageReader {
         system.process(pid).map_or_else(Usage::default, |process| Usage {
             memory_bytes: process.memory(),
             cpu_seconds: process.accumulated_cpu_time() as f64 / 1_000.0,
+            start_seconds: process.start_time(),
         })
     }
 }
@@ -65,6 +70,7 @@ pub(crate) type Report = Arc<dyn Fn() -> Value + Send + Sync>;
 
 struct Endpoint {
     role: &'static str,
+    data_dir: PathBuf,
     started: Instant,
     usage: Mutex<UsageReader>,
     report: Report,
@@ -152,7 +158,7 @@ impl Presence {
         report: Report,
     ) -> anyhow::Result<Self> {
         let listen = SocketAddr::from(([127, 0, 0, 1], http_port));
-        let routes = status_routes(role, report);
+        let routes = status_routes(data_dir, role, report);
         let listener = Listener::bind(listen, "the status page", "--http-port", routes)?;
         Self::of(data_dir, listener, |port| RunFile { ports, ..RunFile::of(role, port) })
     }
@@ -190,38 +196,49 @@ impl Drop for Announced {
     fn drop(&mut self) {
         // another process of this role may have taken over since
         if RunFile::read(&self.run_dir, &self.file.role).is_some_and(|file| file.pid == self.file.pid) {
-            std::fs::remove_file(RunFile::path(&self.run_dir, &self.file.role)).ok();
+            self.file.remove(&self.run_dir);
         }
     }
 }
 
-/// `/status` and `/healthz` of this process.
-pub(crate) fn status_routes(role: &'static str, report: Report) -> Router {
-    let endpoint = Endpoint { role, started: Instant::now(), usage: Mutex::new(UsageReader::new()), report };
+/// `/status`, `/metrics` and `/healthz` of this process.
+pub(crate) fn status_routes(data_dir: &Path, role: &'static str, report: Report) -> Router {
+    let endpoint = Endpoint {
+        role,
+        data_dir: data_dir.to_owned(),
+        started: Instant::now(),
+        usage: Mutex::new(UsageReader::new()),
+        report,
+    };
     Router::new()
-        .route("/status", get(status))
+        .route("/status", get(async |State(endpoint): State<Arc<Endpoint>>| Json(endpoint.status())))
+        .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .with_state(Arc::new(endpoint))
 }
 
-async fn status(State(endpoint): State<Arc<Endpoint>>) -> Json<Value> {
-    let usage = endpoint.usage.lock().map(|mut usage| usage.of(std::process::id())).unwrap_or_default();
-    let mut value = json!({
-        "role": endpoint.role,
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "uptime_seconds": endpoint.started.elapsed().as_secs_f64(),
-        "memory_bytes": usage.memory_bytes,
-        "cpu_seconds": usage.cpu_seconds,
-    });
-    if let (Some(all), Value::Object(report)) = (value.as_object_mut(), (endpoint.report)()) {
-        all.extend(report);
+impl Endpoint {
+    fn status(&self) -> Value {
+        let usage = self.usage.lock().map(|mut usage| usage.of(std::process::id())).unwrap_or_default();
+        let disk = tickhouse_endpoints::disk_space(&self.data_dir);
+        let mut value = json!({
+            "role": self.role,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "uptime_seconds": self.started.elapsed().as_secs_f64(),
+            "start_seconds": usage.start_seconds,
+            "memory_bytes": usage.memory_bytes,
+            "cpu_seconds": usage.cpu_seconds,
+            "disk": disk.map(|(bytes, free_bytes)| json!({ "bytes": bytes, "free_bytes": free_bytes })),
+        });
+        if let (Some(all), Value::Object(report)) = (value.as_object_mut(), (self.report)()) {
+            all.extend(report);
+        }
+        value
     }
-    Json(value)
 }
 
-/// The status of a process that announced itself.
-pub(crate) async fn fetch_status(client: &reqwest::Client, file: &RunFile) -> anyhow::Result<Value> {
-    let url = format!("http://127.0.0.1:{}/status", file.port);
-    Ok(client.get(url).send().await?.error_for_status()?.json().await?)
+async fn metrics(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
+    let exposition = tickhouse_metrics::exposition(endpoint.role, &endpoint.status());
+    ([(CONTENT_TYPE, tickhouse_metrics::CONTENT_TYPE)], exposition.text)
 }

@@ -34,13 +34,14 @@ pub(crate) fn config(common: &Common) -> anyhow::Result<Config> {
     Ok(Config::read(&sources(common)?)?)
 }
 
-/// Sets up the logs as configured. `file` is where they go when the configuration names none, because the terminal is
-/// taken.
+/// Sets up the logs as configured. `file` is where they go when the configuration names none.
 pub(crate) fn logs(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
     let settings = LogSettings {
         filter: config.log.level.name().to_owned(),
         json: config.log.json,
         file: config.log.file.clone().or_else(|| file.map(Path::to_owned)),
+        rotate_bytes: config.log.rotate_bytes,
+        keep_files: config.log.keep_files,
     };
     init_logs(&settings, &config.clock).context("no logs")
 }

@@ -6,11 +6,10 @@
 use crate::endpoints::{ClickHouseEndpoint, Ports, log_dir};
 use crate::http_query::HttpQuery;
 use crate::part::Part;
-use crate::process::{RunFile, fetch_status};
+use crate::process::RunFile;
 use crate::{commands, endpoints, setup};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -211,9 +210,16 @@ impl System {
     }
 }
 
+/// Where every process of a system logs: the configured file, else `<data>/log/pipeline.log`.
+pub(crate) fn pipeline_log(config: &Config) -> anyhow::Result<PathBuf> {
+    let file = config.log.file.clone().unwrap_or_else(|| log_dir(&config.data_dir).join("pipeline.log"));
+    Ok(std::path::absolute(file)?)
+}
+
 /// Our own program as a part, with the settings that all parts share.
 fn part(config: &Config, file: Option<&Path>, command: &'static str) -> anyhow::Result<Part> {
     let data_dir = std::path::absolute(&config.data_dir)?;
+    // what a process says that can't log: how it fails at its start, a panic
     let log = log_dir(&data_dir).join(format!("{command}.log"));
     let kite = &config.kite;
     let keys: Vec<&str> = kite.api_keys.iter().map(Secret::expose).collect();
@@ -225,6 +231,7 @@ fn part(config: &Config, file: Option<&Path>, command: &'static str) -> anyhow::
         .setting("clock", setup::clock_text(&config.clock))
         .setting("log.level", config.log.level.name())
         .setting("log.json", config.log.json.to_string())
+        .setting("log.file", pipeline_log(config)?.display().to_string())
         .setting("recorder", &config.recorder)
         .setting("kite.endpoint", &kite.endpoint)
         .setting("kite.api_url", &kite.api_url)
@@ -306,14 +313,7 @@ fn last_line(log: &Path) -> String {
     line.map_or_else(|| format!("see {}", log.display()), str::to_owned)
 }
 
-/// The status of a part; `None` while it does not answer.
-pub(crate) async fn status_of(client: &reqwest::Client, data_dir: &Path, role: &str) -> Option<Value> {
-    let file = RunFile::read(&endpoints::run_dir(data_dir), role)?;
-    fetch_status(client, &file).await.ok()
-}
-
 /// A client for status pages: they are near, or not there.
 pub(crate) fn status_client() -> anyhow::Result<reqwest::Client> {
-    let timeout = Duration::from_secs(2);
-    reqwest::Client::builder().no_proxy().timeout(timeout).build().context("no HTTP client")
+    tickhouse_endpoints::status_client().context("no HTTP client")
 }

@@ -15,7 +15,8 @@ use ratatui::{DefaultTerminal, Frame};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
-use tickhouse_telemetry::LatencySummary;
+use tickhouse_health::Disk;
+use tickhouse_health::Percentiles;
 use tokio::sync::mpsc;
 
 /// Seconds of history in the picture of the rate.
@@ -33,9 +34,9 @@ pub(crate) struct Scene {
     pub(crate) progress: Progress,
     pub(crate) processes: Vec<ProcessState>,
     /// What and how many bytes on disk.
-    pub(crate) disk: Vec<(&'static str, u64)>,
+    pub(crate) disk: Vec<Disk>,
     /// Where that is.
-    pub(crate) disk_folders: Vec<(&'static str, PathBuf)>,
+    pub(crate) data_dir: PathBuf,
     /// What it is for, and the command.
     pub(crate) commands: Vec<(&'static str, String)>,
     /// What is being done now, at the end.
@@ -143,7 +144,7 @@ fn draw(frame: &mut Frame<'_>, scene: &Scene, history: &[u64], palette: Palette)
     draw_rate(frame, rate, scene, history, palette);
     draw_resources(frame, resources, scene, palette);
     draw_commands(frame, foot, scene, palette);
-    let text = match (&scene.note, scene.progress.troubles.first()) {
+    let text = match (&scene.note, scene.progress.flow.troubles.first()) {
         (Some(note), _) => Span::styled(format!(" {note}"), palette.strong(Color::Yellow)),
         (None, Some(trouble)) => Span::styled(format!(" ! {trouble}"), palette.strong(Color::Red)),
         (None, None) => {
@@ -165,8 +166,8 @@ pub(crate) fn clock_text(span: Duration) -> String {
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, scene: &Scene, palette: Palette) {
-    let (open, all) = scene.progress.sockets;
-    let lamp = if open == all && all > 0 && scene.progress.troubles.is_empty() {
+    let (open, all) = scene.progress.flow.sockets;
+    let lamp = if open == all && all > 0 && scene.progress.flow.troubles.is_empty() {
         Color::Green
     } else {
         Color::Yellow
@@ -176,7 +177,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, scene: &Scene, palette: Palette)
         Span::styled("Tickhouse", palette.strong(Color::White)),
         Span::raw(format!("  {}  ", scene.title)),
         Span::styled(
-            format!("{} instruments on {open} of {all} sockets", grouped(scene.progress.instruments)),
+            format!("{} instruments on {open} of {all} sockets", grouped(scene.progress.flow.instruments)),
             palette.faint(),
         ),
         Span::raw(format!("  up {}", clock_text(scene.uptime))),
@@ -197,8 +198,8 @@ fn millis(value: f64) -> String {
 }
 
 fn draw_stages(frame: &mut Frame<'_>, area: Rect, progress: &Progress, palette: Palette) {
-    let (totals, rates) = (&progress.totals, &progress.rates);
-    let none = LatencySummary::default();
+    let (totals, rates) = (&progress.flow.totals, &progress.flow.rates);
+    let none = Percentiles::default();
     let lines = [
         ("exchange", "packets sent", rates.packets_sent, totals.packets_sent, None, none),
         ("socket", "packets received", rates.packets, totals.packets, None, none),
@@ -208,16 +209,16 @@ fn draw_stages(frame: &mut Frame<'_>, area: Rect, progress: &Progress, palette: 
             "entries published",
             rates.published,
             totals.published,
-            Some(progress.publish_lag),
-            progress.socket_to_redis,
+            Some(progress.flow.publish_lag),
+            progress.flow.socket_to_redis,
         ),
         (
             "clickhouse",
             "ticks queryable",
             rates.ticks_stored,
             totals.ticks_stored,
-            Some(progress.load_lag),
-            progress.socket_to_queryable,
+            Some(progress.flow.load_lag),
+            progress.flow.socket_to_queryable,
         ),
     ];
     let rows = lines.into_iter().map(|(stage, what, rate, total, lag, latency)| {
@@ -253,7 +254,7 @@ fn right(text: String, style: Style) -> Cell<'static> {
 }
 
 fn draw_rate(frame: &mut Frame<'_>, area: Rect, scene: &Scene, history: &[u64], palette: Palette) {
-    let rate = scene.progress.rates.ticks_stored;
+    let rate = scene.progress.flow.rates.ticks_stored;
     let block = palette.block("ticks per second").title_top(
         Line::from(Span::styled(format!(" {} ", grouped(rate)), palette.strong(Color::Green)))
             .right_aligned(),
@@ -283,7 +284,7 @@ fn draw_resources(frame: &mut Frame<'_>, area: Rect, scene: &Scene, palette: Pal
             Cell::from(Span::styled(word, palette.style(Color::Yellow))),
         ])
     });
-    let disks = scene.disk.iter().map(|(name, size)| {
+    let disks = scene.disk.iter().map(|Disk { name, bytes: size, .. }| {
         Row::new([
             Cell::from(Span::styled(format!("disk: {name}"), palette.faint())),
             right(bytes(*size), Style::new()),
@@ -315,15 +316,16 @@ mod tests {
 
     #[test]
     fn a_scene_fits_a_small_terminal() {
-        let mut progress = Progress { sockets: (1, 1), instruments: 500, ..Progress::default() };
-        progress.totals.ticks_stored = 1_234_567;
-        progress.rates.ticks_stored = 2_000;
-        progress.socket_to_queryable.p99_ms = 1_250.0;
-        progress.usage.push(("record".to_owned(), Usage { memory_bytes: 50 << 20, cpu_seconds: 1.0 }));
+        let mut progress = Progress::default();
+        (progress.flow.sockets, progress.flow.instruments) = ((1, 1), 500);
+        progress.flow.totals.ticks_stored = 1_234_567;
+        progress.flow.rates.ticks_stored = 2_000;
+        progress.flow.socket_to_queryable.p99_ms = 1_250.0;
+        progress.usage.push(("record".to_owned(), Usage { memory_bytes: 50 << 20, ..Usage::default() }));
         let scene = Scene {
             title: "demo".to_owned(),
             progress,
-            disk: vec![("journal", 5 << 20)],
+            disk: vec![Disk { name: "journal".to_owned(), bytes: 5 << 20, free_bytes: 1 << 40 }],
             commands: vec![("the newest ticks", "tickhouse sql 'SELECT 1'".to_owned())],
             ..Scene::default()
         };

@@ -8,6 +8,7 @@
 //! `TICKHOUSE_REDIS_PORT` in the environment. Every key with its default and meaning stands in
 //! `config/tickhouse.example.toml`, which a test holds against this crate.
 
+mod alert;
 mod fault;
 mod http;
 mod news;
@@ -20,6 +21,7 @@ mod settings;
 mod universe;
 mod words;
 
+pub use alert::{Alert, Email, SmtpSecurity, Telegram};
 pub use fault::{ConfigError, Fault, Origin};
 pub use http::Http;
 pub use news::News;

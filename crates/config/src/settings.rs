@@ -47,6 +47,8 @@ pub struct Config {
     pub news: crate::News,
     /// The page.
     pub http: crate::Http,
+    /// Messages when something is wrong.
+    pub alert: crate::Alert,
     /// Log lines.
     pub log: Log,
 }
@@ -232,6 +234,10 @@ pub struct Log {
     pub json: bool,
     /// Into this file instead of standard error.
     pub file: Option<PathBuf>,
+    /// The file is put aside at this size; zero: never.
+    pub rotate_bytes: u64,
+    /// So many files that were put aside are kept.
+    pub keep_files: u32,
 }
 
 /// Importance of a log line.
@@ -298,10 +304,13 @@ impl Config {
             push: crate::Push::read(&mut reader),
             news: crate::News::read(&mut reader),
             http: crate::Http::read(&mut reader),
+            alert: crate::Alert::read(&mut reader),
             log: Log {
                 level: reader.parsed("log.level", "info"),
                 json: reader.flag("log.json", false),
                 file: reader.path("log.file", ""),
+                rotate_bytes: reader.number("log.rotate_mib", 32, 0..=65_536) * MIB,
+                keep_files: reader.number("log.keep_files", 5, 1..=1_000) as u32,
             },
         };
         let subscribe = std::mem::take(&mut config.kite.subscribe);

@@ -1,6 +1,7 @@
 //! Which processes run on a data directory, and where they can be asked: `<data>/run/<role>.json`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -59,17 +60,37 @@ impl RunFile {
         nix::sys::signal::kill(pid, None).is_ok()
     }
 
-    /// Writes it: the old one, or this one, never a part.
+    /// Writes it, and beside it where Prometheus finds the process (`<role>.targets.json`, for its `file_sd_configs`): the old
+    /// ones, or these, never a part.
     ///
     /// # Errors
-    /// When the folder can't be made or the file not be written.
+    /// When the folder can't be made or a file not be written.
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
-        let path = Self::path(run_dir, &self.role);
-        let new = path.with_extension("json.new");
         std::fs::create_dir_all(run_dir)?;
-        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(&new, &path)
+        let targets = json!([{
+            "targets": [format!("127.0.0.1:{}", self.port)],
+            "labels": { "process": self.role },
+        }]);
+        replace(&Self::targets_path(run_dir, &self.role), &targets)?;
+        replace(&Self::path(run_dir, &self.role), &json!(self))
     }
+
+    /// Removes both, when its process ends in order; a killed one leaves them, so that Prometheus sees it down.
+    pub fn remove(&self, run_dir: &Path) {
+        // who looks for a process does not find one in either case
+        std::fs::remove_file(Self::path(run_dir, &self.role)).ok();
+        std::fs::remove_file(Self::targets_path(run_dir, &self.role)).ok();
+    }
+
+    fn targets_path(run_dir: &Path, role: &str) -> PathBuf {
+        run_dir.join(format!("{role}.targets.json"))
+    }
+}
+
+fn replace(path: &Path, value: &Value) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec_pretty(value)?)?;
+    std::fs::rename(&new, path)
 }
 
 #[cfg(test)]
@@ -86,6 +107,11 @@ mod tests {
         assert_eq!(RunFile::read(&run_dir, "up"), Some(file.clone()));
         assert!(file.is_alive());
         assert_eq!(RunFile::read(&run_dir, "demo"), None);
+        let targets = std::fs::read(run_dir.join("up.targets.json")).unwrap();
+        let targets: Value = serde_json::from_slice(&targets).unwrap();
+        assert_eq!(targets, json!([{ "targets": ["127.0.0.1:4"], "labels": { "process": "up" } }]));
+        file.remove(&run_dir);
+        assert_eq!(std::fs::read_dir(&run_dir).unwrap().count(), 0);
         std::fs::write(RunFile::path(&run_dir, "demo"), "{\"role\":").unwrap();
         assert_eq!(RunFile::read(&run_dir, "demo"), None);
     }

@@ -68,10 +68,8 @@ impl Judge {
         let frames = self.frame_rates(record.as_ref(), look.elapsed);
         let sockets: Vec<_> = record
             .iter()
-            .flat_map(|record| record.sockets.iter().map(move |line| (line, record.uptime_seconds)))
-            .map(|(line, uptime)| {
-                stages::socket(line, now, uptime, frames.get(&line.socket).copied().unwrap_or(0.0))
-            })
+            .flat_map(|record| &record.sockets)
+            .map(|line| stages::socket(line, frames.get(&line.socket).copied().unwrap_or(0.0)))
             .collect();
         let messages = serve.as_ref().and_then(|serve| serve.live.as_ref()).map(|live| {
             let (rate, before) = Before::rate(self.messages, live.messages as f64, look.elapsed);
@@ -79,6 +77,7 @@ impl Judge {
             rate
         });
         let seen = Seen {
+            now,
             market,
             record: record.as_ref(),
             load: load.as_ref(),

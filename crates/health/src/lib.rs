@@ -4,6 +4,7 @@
 //! leaves: a [`Health`], the same for the web page, `tickhouse status` and `tickhouse alert`. What never happens here: I/O,
 //! async, a clock, a guess where a process said nothing.
 
+mod alert;
 mod flow;
 mod health;
 mod judge;
@@ -12,6 +13,7 @@ mod said;
 mod stages;
 pub mod thresholds;
 
+pub use alert::{AlertOptions, Alerter, Message};
 pub use flow::{Flow, Progress, Totals};
 pub use health::{
     Between, Disk, Health, HealthTotals, Percentiles, ProcessHealth, SocketHealth, Stage, StageName, State,

@@ -17,7 +17,6 @@ pub(crate) fn of<T: for<'a> Deserialize<'a>>(statuses: &Map<String, Value>, role
 #[serde(default)]
 pub(crate) struct Record {
     pub(crate) pid: u64,
-    pub(crate) uptime_seconds: f64,
     pub(crate) now: Timestamp,
     pub(crate) market: Option<MarketPhase>,
     pub(crate) instruments: u64,
@@ -36,6 +35,8 @@ pub(crate) struct Line {
     pub(crate) socket: u16,
     pub(crate) key: u32,
     pub(crate) expects_data: bool,
+    pub(crate) data_age_seconds: f64,
+    pub(crate) frame_age_seconds: f64,
     pub(crate) source: Source,
     pub(crate) publisher: Publisher,
 }
@@ -51,8 +52,6 @@ pub(crate) struct Source {
     pub(crate) gaps: u64,
     pub(crate) subscribed: u64,
     pub(crate) awaiting_snapshot: u64,
-    pub(crate) last_frame_at: Timestamp,
-    pub(crate) last_data_at: Timestamp,
     pub(crate) last_gap_at: Timestamp,
 }
 
@@ -127,6 +126,7 @@ pub(crate) struct Stream {
 pub(crate) struct Stores {
     pub(crate) redis: Option<Redis>,
     pub(crate) clickhouse: Option<ClickHouse>,
+    pub(crate) streams: Vec<Waiting>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,13 +135,26 @@ pub(crate) struct Redis {
     pub(crate) used_bytes: u64,
     pub(crate) max_bytes: u64,
     pub(crate) dead_letters: u64,
-    pub(crate) oldest_unstored_seconds: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ClickHouse {
+    pub(crate) tables: Vec<Table>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Table {
+    pub(crate) table: String,
     pub(crate) most_parts: u64,
+}
+
+/// What waits in a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Waiting {
+    pub(crate) oldest_seconds: f64,
 }
 
 /// The web page and pushes.

@@ -8,9 +8,11 @@ pub(crate) use source::socket;
 use crate::said::{Load, Record, Serve};
 use crate::thresholds::{DISK_BAD_BYTES, DISK_WARN_BYTES, LAG_BAD_SECONDS, LAG_RECORDS, LAG_WARN_SECONDS};
 use crate::{Disk, MarketPhase, ProcessHealth, Progress, SocketHealth, Stage, StageName, State};
+use tickhouse_model::Timestamp;
 
 /// Everything that rules look at.
 pub(crate) struct Seen<'a> {
+    pub(crate) now: Timestamp,
     pub(crate) market: MarketPhase,
     pub(crate) record: Option<&'a Record>,
     pub(crate) load: Option<&'a Load>,
@@ -47,9 +49,9 @@ impl Seen<'_> {
         };
         let restarts = process.map_or(0, |process| process.restarts);
         let advice = if restarts > 0 {
-            format!("it was started again {restarts} times: see log/{name}.log in the data directory")
+            format!("it was started again {restarts} times: see log/pipeline.log in the data directory")
         } else {
-            format!("`tickhouse up` starts everything; see log/{name}.log in the data directory")
+            "`tickhouse up` starts everything; see log/pipeline.log in the data directory".to_owned()
         };
         Some(Verdict::new(self.worst(), summary, advice))
     }
@@ -59,7 +61,7 @@ impl Seen<'_> {
         let process = self.process(name).filter(|process| process.state() != State::Ok)?;
         let why = process.error.as_deref().unwrap_or("it does not run");
         let advice = format!(
-            "it is started again ({} times so far); nothing is lost meanwhile, the journal keeps all: see log/{name}.log",
+            "it is started again ({} times so far); nothing is lost meanwhile, the journal keeps all: see log/pipeline.log",
             process.restarts
         );
         Some(Verdict::new(State::Bad, format!("{name}: {why}"), advice))

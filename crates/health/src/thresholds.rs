@@ -38,5 +38,6 @@ pub const SKEW_WARN_SECONDS: f64 = 2.0;
 /// As [`SKEW_WARN_SECONDS`], when it is bad.
 pub const SKEW_BAD_SECONDS: f64 = 10.0;
 
-/// The second of India's day before which an access token must be there: 09:00, when the pre-open begins.
-pub const TOKEN_BY_SECOND: u32 = 9 * 3_600;
+/// Access tokens end at 06:00 in India, and must be there at 09:00, when the pre-open begins. From then to then, seconds of the day,
+/// on weekdays, one that is not there is a warning; later, while a market trades, it is bad; at night nobody has to get up for it.
+pub const TOKEN_SECONDS: std::ops::Range<i64> = 6 * 3_600..9 * 3_600 + 900;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tickhouse_model::{Observed, SocketId, Timestamp};
-use tickhouse_telemetry::Clock;
+use tickhouse_telemetry::{Clock, Latency};
 use tokio::sync::{mpsc, watch};
 
 /// How far a socket's journal reaches. Everything up to here can be read.
@@ -159,6 +159,13 @@ impl Journal {
             compressed_segments: self.shared.compressed_segments.load(Ordering::Relaxed),
             compression_errors: self.shared.compression_errors.load(Ordering::Relaxed),
         }
+    }
+
+    /// From the socket to the file, of all sockets since the process began.
+    pub fn latency(&self) -> Latency {
+        let mut latency = Latency::default();
+        self.shared.sockets().iter().for_each(|socket| latency.add(&lock(&socket.latency)));
+        latency
     }
 
     /// Waits until everything that was handed over is written, then ends. Drop all senders first. When the disk refuses for

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tickhouse_model::SocketId;
-use tickhouse_telemetry::Clock;
+use tickhouse_telemetry::{Clock, Latency};
 
 /// What all threads of a recorder's journals share.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ pub(crate) struct SocketState {
     pub(crate) abandoned: AtomicU64,
     pub(crate) sync_errors: AtomicU64,
     pub(crate) durable: AtomicU64,
+    /// From the socket to the file.
+    pub(crate) latency: Mutex<Latency>,
 }
 
 impl SocketState {
@@ -118,6 +120,7 @@ impl SocketState {
             abandoned: AtomicU64::new(0),
             sync_errors: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            latency: Mutex::default(),
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Writer {
     /// The batch, encoded.
     buffer: Vec<u8>,
     batch_frames: u64,
+    /// When each record of the batch was received.
+    batch_received: Vec<Timestamp>,
 }
 
 struct OpenSegment {
@@ -76,6 +78,7 @@ impl Writer {
             segment: None,
             buffer: Vec::with_capacity(64 << 10),
             batch_frames: 0,
+            batch_received: Vec::new(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Writer {
         while let Some(first) = self.queue.blocking_recv() {
             self.buffer.clear();
             self.batch_frames = 0;
+            self.batch_received.clear();
             let first_sequence = self.sequence + 1;
             self.encode(first);
             while self.sequence - first_sequence < BATCH_RECORDS as u64 - 1 && self.buffer.len() < BATCH_BYTES
@@ -110,6 +114,7 @@ impl Writer {
         let id = FrameId { session: self.shared.session, socket: self.state.socket, sequence: self.sequence };
         self.batch_frames += u64::from(observed.kind == RecordKind::Frame);
         self.last_at = observed.received_at;
+        self.batch_received.push(observed.received_at);
         let mut record = observed.with_id(id);
         record.previous = (self.sequence == 1).then_some(self.previous);
         let start = self.buffer.len();
@@ -221,6 +226,10 @@ impl Writer {
         add(&self.state.frames, self.batch_frames);
         add(&self.state.bytes, self.buffer.len() as u64);
         add(&self.state.batches, 1);
+        let now = self.shared.clock.now();
+        let mut latency = lock(&self.state.latency);
+        self.batch_received.iter().for_each(|received_at| latency.record(now.since(*received_at)));
+        drop(latency);
         self.position.send_replace(JournalPosition {
             session: self.shared.session,
             sequence: self.sequence,

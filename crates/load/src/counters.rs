@@ -88,6 +88,11 @@ impl Counters {
         counter.fetch_add(by, Ordering::Relaxed);
     }
 
+    /// From the socket to queryable, per tick.
+    pub(crate) fn latency(&self) -> Latency {
+        self.queryable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Adds a batch's latencies.
     pub(crate) fn queryable(&self, latency: &Latency) {
         self.queryable.lock().unwrap_or_else(PoisonError::into_inner).add(latency);

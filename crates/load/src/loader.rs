@@ -11,7 +11,7 @@ use std::time::Duration;
 use tickhouse_enrich::{Calendar, InstrumentTable};
 use tickhouse_store::Store;
 use tickhouse_stream::{FlatTick, Lease};
-use tickhouse_telemetry::Clock;
+use tickhouse_telemetry::{Clock, Latency};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -101,6 +101,11 @@ impl Loader {
     /// What it has done.
     pub fn counters(&self) -> LoaderCounters {
         self.shared.counters.snapshot()
+    }
+
+    /// The latencies so far, socket to queryable, per tick.
+    pub fn latency(&self) -> Latency {
+        self.shared.counters.latency()
     }
 
     /// Where it stands.

@@ -12,7 +12,7 @@ pub use historical::{HistoricalCandle, HistoricalQuery};
 
 use crate::{Key, Secret, Url};
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::time::Duration;
+use tickhouse_model::Timestamp;
 
 /// Kite's own address.
 pub const KITE_API: &str = "https://api.kite.trade";
@@ -117,6 +118,24 @@ impl Rest {
             .build()
             .map_err(|error| invalid(error.without_url().to_string()))?;
         Ok(Self { http, base })
+    }
+
+    /// What time Kite says it is: the `Date` of its answer to anything, so whole seconds, cut. Works without a key.
+    ///
+    /// # Errors
+    /// When there is no answer, or no time in it.
+    pub async fn server_time(&self) -> Result<Timestamp, RestError> {
+        const CALL: &str = "HEAD /";
+        let answer = self.http.head(self.base.clone()).send().await;
+        let answer = answer.map_err(|error| RestError::Transport {
+            call: CALL.to_owned(),
+            problem: error.without_url().to_string(),
+        })?;
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        time.map(|time| Timestamp::from_millis(time.timestamp().as_millisecond())).ok_or_else(|| {
+            RestError::Unexpected { call: CALL.to_owned(), problem: "no Date in the answer".to_owned() }
+        })
     }
 
     /// The instruments master, of one exchange or of all, as plain CSV. Kite makes it once a day, at about 08:30 India

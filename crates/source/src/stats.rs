@@ -48,6 +48,7 @@ pub struct SocketStats {
     over_limit: AtomicU64,
     last_frame_at: AtomicI64,
     last_data_at: AtomicI64,
+    last_gap_at: AtomicI64,
     subscribed: AtomicU64,
     awaiting_snapshot: AtomicU64,
     queue_stalls: AtomicU64,
@@ -100,6 +101,8 @@ pub struct SocketSnapshot {
     pub last_frame_at: Timestamp,
     /// When the last data frame was received.
     pub last_data_at: Timestamp,
+    /// When the last hole in the feed ended.
+    pub last_gap_at: Timestamp,
     /// Instruments subscribed on the open connection.
     pub subscribed: u64,
     /// Of these, how many have sent nothing since they were subscribed. What is left after a while is not served: never
@@ -140,6 +143,7 @@ impl SocketStats {
             over_limit: get(&self.over_limit),
             last_frame_at: at(&self.last_frame_at),
             last_data_at: at(&self.last_data_at),
+            last_gap_at: at(&self.last_gap_at),
             subscribed: get(&self.subscribed),
             awaiting_snapshot: get(&self.awaiting_snapshot),
             queue_stalls: get(&self.queue_stalls),
@@ -179,6 +183,10 @@ impl SocketStats {
     pub(crate) fn message(&self, at: Timestamp, bytes: usize) {
         add(&self.bytes, bytes as u64);
         self.last_frame_at.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn gap(&self, at: Timestamp) {
+        self.last_gap_at.store(at.as_nanos(), Ordering::Relaxed);
     }
 
     pub(crate) fn order(&self) {

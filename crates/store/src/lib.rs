@@ -6,6 +6,7 @@
 mod bar_states;
 mod candles;
 mod client;
+mod condition;
 mod error;
 mod indices;
 mod insert;
@@ -26,6 +27,7 @@ mod versions;
 pub use bar_states::{BarSlice, bar_states};
 pub use candles::{CANDLE_COLUMNS, CandleColumns, CandleRange, MOST_LISTED, StoredCandle};
 pub use client::{Store, StoreOptions};
+pub use condition::{StoreCondition, TableCondition};
 pub use error::StoreError;
 pub use indices::{INDEX_COLUMNS, IndexColumns, IndexRow, Month};
 pub use insert::{Deduplicate, InsertId, RowIdentity};

@@ -258,6 +258,16 @@ impl Control {
         reply::id(&value).ok_or_else(|| reply::unexpected(DOING, &value))
     }
 
+    /// Entries in the stream of dead letters.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn dead_letters(&self) -> Result<u64, StreamError> {
+        let mut command = cmd("XLEN");
+        command.arg(self.options.dead_key());
+        self.link.query("counting the dead letters", &command).await
+    }
+
     /// What Redis says about a stream; none when there is no such key.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 mod clock;
 mod latency;
 mod logs;
+mod rotate;
 
 pub use clock::{Clock, ClockError};
-pub use latency::{Latency, LatencySummary};
+pub use latency::{Latency, LatencyHistogram, LatencySummary};
 pub use logs::{LogError, LogSettings, init_logs};

@@ -1,8 +1,8 @@
 //! Log lines: text or JSON, to standard error or a file, stamped by the process' own clock.
 
 use crate::Clock;
+use crate::rotate::RotatingFile;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -20,8 +20,12 @@ pub struct LogSettings {
     pub filter: String,
     /// One JSON object per line.
     pub json: bool,
-    /// Append to this file instead of writing to standard error. Its folder is made.
+    /// Append to this file instead of writing to standard error. Its folder is made. Several processes may share it.
     pub file: Option<PathBuf>,
+    /// The file is put aside when it has this many bytes; 0: never.
+    pub rotate_bytes: u64,
+    /// So many files that were put aside are kept.
+    pub keep_files: u32,
 }
 
 /// Why logs can't be written.
@@ -58,10 +62,7 @@ pub fn init_logs(settings: &LogSettings, clock: &Clock) -> Result<(), LogError> 
         return start(builder.with_ansi(colour).with_writer(std::io::stderr), settings.json);
     };
     let error = |source| LogError::File { path: path.clone(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(error)?;
-    }
-    let file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
+    let file = RotatingFile::open(path, settings.rotate_bytes, settings.keep_files).map_err(error)?;
     start(builder.with_ansi(false).with_writer(Mutex::new(file)), settings.json)
 }
 
@@ -116,8 +117,12 @@ mod tests {
     fn lines_go_to_the_file_with_the_simulated_time() {
         let file = std::env::temp_dir().join(format!("tickhouse-log-{}", std::process::id())).join("a.log");
         let clock = Clock::manual(Timestamp::from_millis(1_763_607_600_000));
-        let settings =
-            LogSettings { filter: "info,quiet=error".to_owned(), json: true, file: Some(file.clone()) };
+        let settings = LogSettings {
+            filter: "info,quiet=error".to_owned(),
+            json: true,
+            file: Some(file.clone()),
+            ..LogSettings::default()
+        };
         init_logs(&settings, &clock).unwrap();
         tracing::info!(rows = 5, "batch stored");
         tracing::debug!("not written");

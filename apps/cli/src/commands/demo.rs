@@ -8,7 +8,7 @@ use crate::arguments::Common;
 use crate::process::Presence;
 use crate::progress::{Watcher, Whose};
 use crate::shutdown::Shutdown;
-use crate::system::{Services, System, status_client};
+use crate::system::{Services, System, pipeline_log, status_client};
 use crate::{commands, endpoints, instruments, setup};
 use anyhow::Context as _;
 use clap::Args;
@@ -69,8 +69,7 @@ fn span(text: &str) -> Result<Duration, String> {
 
 pub(crate) fn run(common: &Common, command: &Demo) -> anyhow::Result<()> {
     let mut config = config(common, command)?;
-    let log = endpoints::log_dir(&config.data_dir).join("demo.log");
-    setup::logs(&config, Some(&log))?;
+    setup::logs(&config, Some(&pipeline_log(&config)?))?;
     setup::runtime(2)?.block_on(async {
         let mut shutdown = Shutdown::listen(common.until_stdin_closes)?;
         up::ensure_alone(&config)?;
@@ -163,7 +162,7 @@ impl Running {
                 () = tokio::time::sleep(left.unwrap_or(Duration::MAX)) => break,
             }
             let sent = self.simulator.counters().packets_sent;
-            let progress = watcher.look(&config.data_dir, &self.others(), sent).await.clone();
+            let progress = watcher.look(&config.data_dir, &self.others(), sent).await;
             let processes = self.system.processes();
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) =
                 json!({ "progress": progress, "processes": processes });
@@ -208,9 +207,9 @@ impl Running {
         let arrived = Instant::now();
         let progress = loop {
             let sent = self.simulator.counters().packets_sent;
-            let progress = watcher.look(&config.data_dir, &self.others(), sent).await.clone();
+            let progress = watcher.look(&config.data_dir, &self.others(), sent).await;
             // a recorder that was started again counts from zero: then there is nothing to wait for
-            if progress.totals.packets >= sent || arrived.elapsed() > ARRIVE_LIMIT {
+            if progress.flow.totals.packets >= sent || arrived.elapsed() > ARRIVE_LIMIT {
                 break progress;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,14 +1,17 @@
 //! `tickhouse load`: streams to ClickHouse.
 
+mod stores;
+
 use crate::arguments::Common;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
 use crate::{commands, instruments, setup};
 use clap::Args;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tickhouse_config::Config;
 use tickhouse_load::{FlatOutlet, Loader, LoaderOptions};
+use tickhouse_stream::Control;
 
 /// Redis streams to ClickHouse.
 #[derive(Debug, Args)]
@@ -57,13 +60,20 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
     let table = instruments::follow(config, store.clone()).await?;
     let calendar = instruments::calendar(config)?;
     let known = table.clone();
-    let loader = Arc::new(Loader::start(options, store, config.clock.clone(), table, calendar));
+    let control = Control::new(options.redis.clone())?;
+    let loader = Arc::new(Loader::start(options, store.clone(), config.clock.clone(), table, calendar));
+    let seen = stores::SeenStores::default();
+    let watching =
+        stores::watch(control, store, Arc::downgrade(&loader), config.clock.clone(), Arc::clone(&seen));
+    let watching = tokio::spawn(watching);
     let reporter = Arc::downgrade(&loader);
     let report = Arc::new(move || {
         let loader = reporter.upgrade();
         json!({
             "counters": loader.as_ref().map(|loader| loader.counters()),
             "state": loader.as_ref().map(|loader| loader.state()),
+            "stores": &*seen.lock().unwrap_or_else(PoisonError::into_inner),
+            "histograms": { "socket_to_clickhouse": loader.as_ref().map(|loader| loader.latency().histogram()) },
             "instruments": known.borrow().iter().len(),
         })
     });
@@ -71,6 +81,8 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
     tracing::info!(status = presence.port(), "loading");
     shutdown.requested().await;
     drop(presence);
+    watching.abort();
+    drop(watching.await);
     // a status request may hold it for a moment; dropping it then loses nothing either
     if let Some(loader) = Arc::into_inner(loader) {
         loader.stop().await;

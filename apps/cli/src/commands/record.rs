@@ -2,6 +2,7 @@
 
 mod following;
 mod lines;
+mod report;
 mod tokens;
 
 use crate::arguments::Common;
@@ -12,13 +13,11 @@ use crate::universe::{self, is_loopback};
 use anyhow::bail;
 use clap::Args;
 use following::{Follower, More, View};
-use lines::{Lines, Recorder};
-use serde_json::{Value, json};
+use lines::Recorder;
 use std::sync::Arc;
 use std::time::Duration;
 use tickhouse_config::Config;
 use tickhouse_source::{AccessToken, Key, Secret, ShardLimits};
-use tickhouse_telemetry::Latency;
 
 /// How often token files are looked at.
 const TOKEN_LOOK: Duration = Duration::from_secs(5);
@@ -110,7 +109,8 @@ async fn record(config: &Config, http_port: u16, until_stdin_closes: bool) -> an
     let instruments = start.resolution.wanted.len();
     let follower = Follower::new(config, start, &shards, &handles, (open, frames), view.clone(), more);
     let follower = tokio::spawn(follower.run());
-    let report = report(config, &recorder, view);
+    let skew = report::watch_clock(config);
+    let report = report::report(config, &recorder, view, skew);
     let (watching, report) = tokens::watch(config, &keys, report);
     let presence = Presence::announce(&config.data_dir, "record", http_port, None, report)?;
     tracing::info!(
@@ -153,38 +153,6 @@ async fn prune_journal(recorder: &Recorder) {
         Ok(Ok(_)) | Err(_) => {}
         Ok(Err(error)) => tracing::warn!(error = error_text(&error), "segments can't be removed"),
     }
-}
-
-fn report(config: &Config, recorder: &Recorder, view: View) -> crate::process::Report {
-    let journal = Arc::downgrade(&recorder.journal);
-    let lines: Lines = recorder.lines.clone();
-    let (name, session) = (config.recorder.clone(), recorder.journal.session());
-    Arc::new(move || {
-        let lines = lines.all();
-        let mut latency = Latency::default();
-        lines.values().for_each(|line| latency.add(&line.publisher.latency()));
-        let sockets: Vec<Value> = lines
-            .iter()
-            .map(|(socket, line)| {
-                json!({
-                    "socket": socket,
-                    "source": line.handle.stats().snapshot(),
-                    "publisher": line.publisher.status(),
-                })
-            })
-            .collect();
-        let (instruments, left_out, universe) = view.json();
-        json!({
-            "recorder": name,
-            "session": session,
-            "instruments": instruments,
-            "left_out": left_out,
-            "universe": universe,
-            "sockets": sockets,
-            "journal": journal.upgrade().map(|journal| journal.status()),
-            "socket_to_redis": latency.summary(),
-        })
-    })
 }
 
 #[cfg(test)]

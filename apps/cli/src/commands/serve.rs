@@ -103,7 +103,7 @@ impl Page {
         let options = FeedOptions { redis, reader: reader.clone() };
         let feed = Arc::new(Feed::start(options, Arc::clone(&market), move || clock.now())?);
         let calendar = instruments::calendar_of_ticks(config)?;
-        let (told, health) = health::watch(config, &calendar)?;
+        let (told, health) = health::watch(config)?;
         let access = match &config.http.token_file {
             Some(file) if !config.http.is_of_this_machine() => Access::Token(Token::read_or_make(file)?),
             _ => Access::Machine,
@@ -119,21 +119,26 @@ impl Page {
         });
         let (reporter, stream, pushed) = (Arc::clone(&web), Arc::clone(&feed), pushing.map(Pushing::report));
         let report = Arc::new(move || {
-            let mut all =
-                json!({ "live": reporter.counts(), "market": market.counts(), "feed": stream.status() });
+            let mut all = json!({
+                "live": reporter.counts(),
+                "market": market.counts(),
+                "feed": stream.status(),
+                "histograms": { "socket_to_browser": reporter.socket_to_browser().histogram() },
+            });
             if let (Some(all), Some(pushed)) = (all.as_object_mut(), &pushed) {
                 all.extend(pushed());
             }
             all
         });
-        let routes = tickhouse_web::router(&web, status_routes("serve", report.clone()));
+        let routes = tickhouse_web::router(&web, status_routes(&config.data_dir, "serve", report.clone()));
         let page = Listener::bind(config.http.listen, "the page", "--listen", routes)?;
         let (address, push) = (page.address(), pushing.map(Pushing::address));
         let (listener, elsewhere) = if config.http.is_of_this_machine() {
             (page, None)
         } else {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let status = Listener::bind(any, "the status", "--listen", status_routes("serve", report))?;
+            let routes = status_routes(&config.data_dir, "serve", report);
+            let status = Listener::bind(any, "the status", "--listen", routes)?;
             (status, Some(page))
         };
         let presence = Presence::of(&config.data_dir, listener, |port| RunFile {

@@ -1,129 +1,165 @@
-//! `tickhouse status`: what runs here, how fast and how far behind.
+//! `tickhouse status`: whether all is well, and what to do where it is not.
 
 use crate::arguments::Common;
-use crate::process::{RunFile, fetch_status};
-use crate::progress::{Progress, Watcher};
-use crate::system::status_client;
-use crate::{endpoints, output, setup};
+use crate::health::HealthWatch;
+use crate::output::{self, Exit, grouped};
+use crate::screen::Screen;
+use crate::setup;
+use crate::shutdown::Shutdown;
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use std::fmt::Write as _;
 use std::time::Duration;
-use tickhouse_config::Config;
-use tickhouse_embed::daemon;
+use tickhouse_health::{Health, Stage, State};
+use tickhouse_model::Timestamp;
 
-/// Between the two looks that rates are taken from.
+/// Between the two looks that rates are taken from, and between two pictures.
 const APART: Duration = Duration::from_secs(1);
-const ROLES: [&str; 6] = ["up", "demo", "sim", "record", "load", "serve"];
+/// Ends of a script's question.
+const WARN: u8 = 3;
+const BAD: u8 = 4;
 
-/// What runs on this data directory, how fast and how far behind.
+/// Whether all is well, in ten lines, and what to do where it is not.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 all is well, 3 look at it today, 4 act now or nothing runs. With --json always 0: see health.state."
+)]
 pub(crate) struct Status {
-    /// One JSON object with everything that the processes say
+    /// One JSON object: everything that the processes say, and `health`
     #[arg(long)]
     json: bool,
+    /// Again every second, in place
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
 }
 
 pub(crate) fn run(common: &Common, command: &Status) -> anyhow::Result<()> {
-    let mut config = setup::config(common)?;
-    config.data_dir = endpoints::of_what_runs(&config);
+    let config = setup::config(common)?;
     setup::runtime(0)?.block_on(async {
-        let statuses = statuses(&config).await?;
-        if command.json {
-            return output::json(&statuses);
+        let mut health = HealthWatch::new(&config)?;
+        if command.watch {
+            return watch(health).await;
         }
-        show(&config, &statuses).await
+        let mut found = health.look().await;
+        // rates take two looks
+        if health.statuses().contains_key("record") || health.statuses().contains_key("load") {
+            tokio::time::sleep(APART).await;
+            found = health.look().await;
+        }
+        if command.json {
+            let mut all = health.statuses().clone();
+            all.insert("health".to_owned(), json!(found));
+            return output::json(&all);
+        }
+        if health.statuses().is_empty() {
+            let place = health.place();
+            return Err(Exit::with(
+                BAD,
+                format!("nothing runs on {place}: `tickhouse demo` or `tickhouse up`"),
+            ));
+        }
+        output::line(text(&found).trim_end())?;
+        match found.state {
+            State::Ok => Ok(()),
+            State::Warn => Err(Exit::with(WARN, "not everything is well".to_owned())),
+            State::Bad => Err(Exit::with(BAD, "something is wrong: see the lines with bad".to_owned())),
+        }
     })
 }
 
-async fn statuses(config: &Config) -> anyhow::Result<Map<String, Value>> {
-    let client = status_client()?;
-    let run_dir = endpoints::run_dir(&config.data_dir);
-    let mut found = Map::new();
-    for role in ROLES {
-        if let Some(file) = RunFile::read(&run_dir, role).filter(RunFile::is_alive) {
-            let status = fetch_status(&client, &file).await;
-            let silent = |_| json!({ "role": role, "pid": file.pid, "error": "it does not answer" });
-            let mut status = status.unwrap_or_else(silent);
-            if let (Some(ports), Some(status)) = (&file.ports, status.as_object_mut()) {
-                status.insert("ports".to_owned(), json!(ports));
-            }
-            found.insert(role.to_owned(), status);
+async fn watch(mut health: HealthWatch) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen(false)?;
+    let mut screen = if output::is_terminal() { Some(Screen::open()?) } else { None };
+    let mut second = tokio::time::interval(APART);
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            _ = second.tick() => {}
+        }
+        let found = tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            found = health.look() => found,
+        };
+        match &mut screen {
+            Some(screen) => screen.draw(&format!("{}; Ctrl-C ends", health.place()), text(&found))?,
+            None => output::line(text(&found).trim_end())?,
         }
     }
-    for name in ["clickhouse", "redis"] {
-        if let Some(state) = daemon::status(&run_dir, name)? {
-            found.insert(name.to_owned(), json!(state));
-        }
-    }
-    Ok(found)
 }
 
-async fn show(config: &Config, statuses: &Map<String, Value>) -> anyhow::Result<()> {
-    if statuses.is_empty() {
-        let place = config.data_dir.display();
-        return Ok(output::line(&format!("nothing runs on {place}: `tickhouse demo` or `tickhouse up`"))?);
+/// The whole, the stages, what to do, and how long ticks take.
+fn text(health: &Health) -> String {
+    let at = Timestamp::from_millis(health.at).to_string();
+    let clock = at.get(11..19).unwrap_or_default();
+    let totals = &health.totals;
+    let mut text = format!(
+        "{:<8} market {} · {clock} · {} ticks stored, {} quarantined, {} gaps\n",
+        health.state.name().to_uppercase(),
+        health.market.name(),
+        grouped(totals.ticks_stored),
+        grouped(totals.quarantined),
+        grouped(totals.gaps),
+    );
+    health.stages.iter().for_each(|stage| line(&mut text, stage));
+    let between = |between: &tickhouse_health::Between| {
+        format!("{} p50 {:.1} ms p99 {:.1} ms", between.to, between.p50_ms, between.p99_ms)
+    };
+    let latency: Vec<String> = health.latency.iter().map(between).collect();
+    if !latency.is_empty() {
+        writeln!(text, "{:<8} from the socket to {}", "latency", latency.join(" · ")).ok();
     }
-    for (role, status) in statuses {
-        output::line(&describe(role, status))?;
-    }
-    if statuses.contains_key("record") || statuses.contains_key("load") {
-        let mut watcher = Watcher::new(status_client()?);
-        watcher.look(&config.data_dir, &[], 0).await;
-        tokio::time::sleep(APART).await;
-        flow(watcher.look(&config.data_dir, &[], 0).await)?;
-    }
-    Ok(())
+    let memory: u64 = health.processes.iter().map(|process| process.memory_bytes).sum();
+    let cores: f64 = health.processes.iter().map(|process| process.cpu_cores).sum();
+    let processes: Vec<String> = health
+        .processes
+        .iter()
+        .map(|process| format!("{}{}", process.name, if process.alive { "" } else { " (down)" }))
+        .collect();
+    writeln!(text, "{:<8} {}: {}, {cores:.2} cores", "runs", processes.join(", "), output::bytes(memory))
+        .ok();
+    text
 }
 
-fn describe(role: &str, status: &Value) -> String {
-    let pid = &status["pid"];
-    if let Some(error) = status["error"].as_str() {
-        return format!("{role:<11} process {pid}: {error}");
+fn line(text: &mut String, stage: &Stage) {
+    let rate = if stage.rate >= 0.5 {
+        format!(" · {} {}/s", grouped(stage.rate.round() as u64), stage.unit)
+    } else {
+        String::new()
+    };
+    let lag = match stage.lag_seconds {
+        Some(lag) if lag >= 1.0 => format!(" · {lag:.0} s behind"),
+        _ => String::new(),
+    };
+    writeln!(text, "{:<8} {:<4}  {}{rate}{lag}", stage.name.name(), stage.state.name(), stage.summary).ok();
+    if let Some(advice) = &stage.advice {
+        writeln!(text, "{:<8}       → {advice}", "").ok();
     }
-    let uptime = Duration::from_secs_f64(status["uptime_seconds"].as_f64().unwrap_or(0.0));
-    let memory = status["memory_bytes"].as_u64().unwrap_or(0);
-    if memory == 0 {
-        return format!("{role:<11} process {pid}, port {}", status["port"]);
-    }
-    format!("{role:<11} process {pid}, up {}, {}", crate::view::clock_text(uptime), output::bytes(memory))
 }
 
-fn flow(progress: &Progress) -> anyhow::Result<()> {
-    let (totals, rates) = (&progress.totals, &progress.rates);
-    let (open, all) = progress.sockets;
-    let of = |total: u64, rate: u64| format!("{} ({}/s)", output::grouped(total), output::grouped(rate));
-    let lines = [
-        (
-            "sockets",
-            format!("{open} of {all} connected, {} instruments", output::grouped(progress.instruments)),
-        ),
-        ("packets", of(totals.packets, rates.packets)),
-        (
-            "redis",
-            format!(
-                "{} entries, {} behind, p50 {:.1} ms, p99 {:.1} ms",
-                of(totals.published, rates.published),
-                output::grouped(progress.publish_lag),
-                progress.socket_to_redis.p50_ms,
-                progress.socket_to_redis.p99_ms
-            ),
-        ),
-        (
-            "clickhouse",
-            format!(
-                "{} ticks, p50 {:.0} ms, p99 {:.0} ms",
-                of(totals.ticks_stored, rates.ticks_stored),
-                progress.socket_to_queryable.p50_ms,
-                progress.socket_to_queryable.p99_ms
-            ),
-        ),
-        ("faults", format!("{} gaps, {} quarantined", totals.gaps, totals.quarantined)),
-    ];
-    for (name, text) in lines {
-        output::line(&format!("{name:<11} {text}"))?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickhouse_health::{Judge, Look, MarketPhase};
+
+    #[test]
+    fn ten_lines_say_it_and_what_to_do() {
+        let statuses = json!({
+            "record": { "pid": 1, "market": "open", "instruments": 5, "sockets": [{ "socket": 0, "expects_data": true,
+                "data_age_seconds": 40.0, "source": { "state": "connected", "subscribed": 900 } }], "journal": { "sockets": [] } },
+            "load": { "pid": 2, "state": { "fence": 1 } },
+        });
+        let health = Judge::default().look(&Look {
+            at: Timestamp::from_text("2026-11-20 10:15:30").unwrap(),
+            elapsed: Duration::ZERO,
+            market: MarketPhase::Open,
+            statuses: statuses.as_object().unwrap(),
+            disk: &[],
+        });
+        let text = text(&health);
+        assert!(text.starts_with("BAD      market open · 10:15:30 · 0 ticks stored"), "{text}");
+        assert!(text.contains("source   bad   socket 0: heartbeats only, no data for 40 s"), "{text}");
+        assert!(text.contains("→ the recorder connects again by itself"), "{text}");
+        assert!(text.lines().count() <= 10, "{text}");
     }
-    for trouble in &progress.troubles {
-        output::line(&format!("{:<11} {trouble}", "trouble"))?;
-    }
-    Ok(())
 }

@@ -1,10 +1,9 @@
 //! `tickhouse up`: the whole system under one supervisor.
 
 use crate::arguments::Common;
-use crate::endpoints::log_dir;
 use crate::process::{Presence, RunFile};
 use crate::shutdown::Shutdown;
-use crate::system::{Services, System};
+use crate::system::{Services, System, pipeline_log};
 use crate::{commands, endpoints, instruments, output, setup};
 use anyhow::bail;
 use clap::Args;
@@ -66,7 +65,7 @@ pub(crate) fn run(common: &Common, command: &Up) -> anyhow::Result<()> {
         .with_flag("kite.endpoint", "--url", command.url.as_ref())
         .with_flag("kite.api_url", "--api-url", command.api_url.as_ref());
     let config = Config::read(&command.ports.apply(sources))?;
-    setup::logs(&config, None)?;
+    setup::logs(&config, Some(&pipeline_log(&config)?))?;
     setup::runtime(1)?.block_on(up(common, &config))
 }
 
@@ -196,9 +195,9 @@ fn announce(config: &Config, system: &System, presence: &Presence) -> anyhow::Re
         output::line(&format!("open {page}"))?;
     }
     output::line(&format!(
-        "status at http://127.0.0.1:{}/status, logs in {}; Ctrl-C ends it",
+        "status at http://127.0.0.1:{}/status, log in {}; Ctrl-C ends it",
         presence.port(),
-        log_dir(&config.data_dir).display()
+        pipeline_log(config)?.display()
     ))?;
     Ok(())
 }

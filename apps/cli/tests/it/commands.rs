@@ -154,5 +154,6 @@ fn recording_without_a_key_says_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("kite.api_keys"), "{}", stderr(&output));
     let output = run(&["status"], folder.path());
-    assert!(succeed(&output).contains("tickhouse demo"));
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("tickhouse demo"), "{}", stderr(&output));
 }

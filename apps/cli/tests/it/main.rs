@@ -9,6 +9,7 @@ mod daily;
 mod export;
 mod instruments;
 mod killed;
+mod monitoring;
 mod parts;
 mod publish;
 mod push;

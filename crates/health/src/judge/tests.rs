@@ -5,18 +5,13 @@ use serde_json::json;
 /// Friday, 20 November 2026, 10:00 in India.
 const TEN: i64 = 1_795_149_000_000;
 
-fn seconds_before(seconds: i64) -> i64 {
-    (TEN - seconds * 1_000) * 1_000_000
-}
-
 /// A recorder with two sockets, a loader, their supervisor: all well.
 fn well() -> Value {
     let socket = |number: u16| {
         json!({
-            "socket": number, "key": 1, "expects_data": true,
+            "socket": number, "key": 1, "expects_data": true, "data_age_seconds": 1.0, "frame_age_seconds": 0.1,
             "source": { "state": "connected", "reason": null, "frames": 1_000, "packets": 50_000, "subscribed": 3_000,
-                "awaiting_snapshot": 10, "reconnects": 0, "gaps": 0, "last_frame_at": seconds_before(0),
-                "last_data_at": seconds_before(1), "last_gap_at": 0 },
+                "awaiting_snapshot": 10, "reconnects": 0, "gaps": 0, "last_gap_at": 0 },
             "publisher": { "connected": true, "waiting_for": null, "published": 1_005, "already_there": 0 },
         })
     };
@@ -25,7 +20,7 @@ fn well() -> Value {
             { "name": "clickhouse", "alive": true, "restarts": 0 }, { "name": "redis", "alive": true, "restarts": 0 },
             { "name": "load", "alive": true, "restarts": 0 }, { "name": "record", "alive": true, "restarts": 0 },
         ] },
-        "record": { "pid": 2, "uptime_seconds": 3_600.0, "now": TEN * 1_000_000, "market": "open", "instruments": 6_000,
+        "record": { "pid": 2, "now": TEN * 1_000_000, "market": "open", "instruments": 6_000,
             "sockets": [socket(0), socket(1)],
             "journal": { "sockets": [{ "socket": 0, "records": 1_005, "fault": null }, { "socket": 1, "records": 1_005 }] },
             "keys": [{ "token": "valid", "wants_login": false }],
@@ -34,8 +29,8 @@ fn well() -> Value {
             "counters": { "frames_stored": 2_000, "ticks_stored": 99_000, "quarantined": 0, "surplus_rows": 0,
                 "queryable": { "count": 9, "p50_ms": 700.0, "p99_ms": 1_400.0, "max_ms": 1_500.0 } },
             "state": { "fence": 1, "error": null, "streams": [{ "last_id": "1-1005", "stored_id": "1-1000" }] },
-            "stores": { "redis": { "used_bytes": 1, "max_bytes": 100, "dead_letters": 0, "oldest_unstored_seconds": 0.5 },
-                "clickhouse": { "most_parts": 20 } } },
+            "stores": { "redis": { "used_bytes": 1, "max_bytes": 100, "dead_letters": 0 },
+                "clickhouse": { "tables": [{ "table": "tick_data", "most_parts": 20 }] }, "streams": [{ "oldest_seconds": 0.5 }] } },
     })
 }
 
@@ -93,25 +88,16 @@ fn all_is_well() {
 
 #[test]
 fn silence_counts_while_markets_trade_only() {
-    let silent = |seconds, source: &str| {
-        with(
-            "/record/sockets/1/source/last_data_at",
-            json!(seconds_before(seconds)),
-            match source {
-                "source" => StageName::Source,
-                _ => StageName::Serve,
-            },
-        )
-    };
-    assert_eq!(silent(4, "none").state, State::Ok);
-    assert_eq!(silent(6, "source").state, State::Warn);
-    let bad = silent(20, "source");
+    let silent = |seconds: f64, stage| with("/record/sockets/1/data_age_seconds", json!(seconds), stage);
+    assert_eq!(silent(4.0, StageName::Serve).state, State::Ok);
+    assert_eq!(silent(6.0, StageName::Source).state, State::Warn);
+    let bad = silent(20.0, StageName::Source);
     assert_eq!(bad.state, State::Bad);
     assert!(bad.summary.starts_with("socket 1: heartbeats only, no data for 20 s"), "{}", bad.summary);
     let mut night = well();
     for socket in [0, 1] {
         night["record"]["sockets"][socket]["expects_data"] = json!(false);
-        night["record"]["sockets"][socket]["source"]["last_data_at"] = json!(seconds_before(40_000));
+        night["record"]["sockets"][socket]["data_age_seconds"] = json!(40_000.0);
     }
     night["record"]["market"] = json!("closed");
     let health = judge(&mut Judge::default(), &night, 0, &[]);
@@ -120,14 +106,28 @@ fn silence_counts_while_markets_trade_only() {
     // few instruments may be quiet
     let mut few = well();
     few["record"]["sockets"][0]["source"]["subscribed"] = json!(2);
-    few["record"]["sockets"][0]["source"]["last_data_at"] = json!(seconds_before(20));
+    few["record"]["sockets"][0]["data_age_seconds"] = json!(20.0);
     assert_eq!(judge(&mut Judge::default(), &few, 0, &[]).state, State::Ok);
-    // a recorder that has just begun was not silent before
-    few["record"]["uptime_seconds"] = json!(2.0);
-    few["record"]["sockets"][1]["source"]["last_data_at"] = json!(0);
-    assert_eq!(judge(&mut Judge::default(), &few, 0, &[]).state, State::Ok);
-    few["record"]["uptime_seconds"] = json!(30.0);
+    // a closed socket is not
+    few["record"]["sockets"][0]["source"]["state"] = json!("waiting");
     assert_eq!(judge(&mut Judge::default(), &few, 0, &[]).state, State::Bad);
+}
+
+#[test]
+fn a_token_is_wanted_in_the_morning_of_a_weekday_and_while_markets_trade() {
+    let mut statuses = well();
+    statuses["record"]["keys"] = json!([{ "token": "expired", "wants_login": true }]);
+    let mut state = |time: &str, market: &str| {
+        statuses["record"]["now"] = json!(Timestamp::from_text(time).unwrap());
+        statuses["record"]["market"] = json!(market);
+        judge(&mut Judge::default(), &statuses, 0, &[]).state
+    };
+    assert_eq!(state("2026-11-20 05:59", "closed"), State::Ok, "it has not ended yet for most");
+    assert_eq!(state("2026-11-20 06:30", "closed"), State::Warn);
+    assert_eq!(state("2026-11-20 09:05", "pre_open"), State::Warn);
+    assert_eq!(state("2026-11-20 09:15", "open"), State::Bad);
+    assert_eq!(state("2026-11-20 23:50", "closed"), State::Ok);
+    assert_eq!(state("2026-11-21 07:00", "closed"), State::Ok, "a Saturday");
 }
 
 #[test]
@@ -161,9 +161,15 @@ fn each_stage_says_what_is_wrong_and_what_to_do() {
         ("/load/state/error", json!("ClickHouse is away"), Load, State::Warn, "ClickHouse is away"),
         ("/load/counters/surplus_rows", json!(5), Load, State::Bad, "5 rows"),
         ("/load/stores/redis/dead_letters", json!(1), Load, State::Warn, "1 dead letters"),
-        ("/load/stores/redis/oldest_unstored_seconds", json!(61.0), Load, State::Bad, "61 s"),
+        ("/load/stores/streams/0/oldest_seconds", json!(61.0), Load, State::Bad, "61 s"),
         ("/load/state/fence", Value::Null, Load, State::Warn, "another loader"),
-        ("/load/stores/clickhouse/most_parts", json!(400), Store, State::Warn, "400 parts"),
+        (
+            "/load/stores/clickhouse/tables/0/most_parts",
+            json!(400),
+            Store,
+            State::Warn,
+            "400 parts in one partition of tick_data",
+        ),
         (
             "/up/processes/0",
             json!({ "name": "clickhouse", "alive": false, "error": "killed" }),

@@ -8,9 +8,8 @@ use crate::thresholds::{PARTS_BAD, PARTS_WARN, REDIS_BAD_FRACTION, REDIS_WARN_FR
 pub(super) fn lag_seconds(seen: &Seen<'_>) -> f64 {
     let progress = seen.progress;
     let by_count = lag(progress.load_lag, progress.rates.published.max(progress.rates.records_stored));
-    let said =
-        seen.load.and_then(|load| load.stores.redis.as_ref()).map(|redis| redis.oldest_unstored_seconds);
-    by_count.max(said.unwrap_or(0.0))
+    let waiting = seen.load.into_iter().flat_map(|load| &load.stores.streams);
+    waiting.map(|stream| stream.oldest_seconds).fold(by_count, f64::max)
 }
 
 pub(super) fn verdict(seen: &Seen<'_>, lag_seconds: f64) -> Verdict {
@@ -29,7 +28,7 @@ pub(super) fn verdict(seen: &Seen<'_>, lag_seconds: f64) -> Verdict {
         return Verdict::new(
             State::Bad,
             format!("{} rows are stored more than once", load.counters.surplus_rows),
-            "this must never happen: please report it, with load.log",
+            "this must never happen: please report it, with log/pipeline.log",
         );
     }
     if let Some(letters) =
@@ -80,16 +79,19 @@ pub(super) fn store(seen: &Seen<'_>) -> Verdict {
     let Some(load) = seen.load else {
         return seen.missing("load").unwrap_or_else(|| Verdict::ok("nobody loads"));
     };
-    let parts = load.stores.clickhouse.as_ref().map_or(0, |clickhouse| clickhouse.most_parts);
+    let tables = load.stores.clickhouse.iter().flat_map(|clickhouse| &clickhouse.tables);
+    let fullest = tables.max_by_key(|table| table.most_parts);
+    let parts = fullest.map_or(0, |table| table.most_parts);
     let state = match parts {
         parts if parts >= PARTS_BAD => State::Bad,
         parts if parts >= PARTS_WARN => State::Warn,
         _ => State::Ok,
     };
     if state != State::Ok {
+        let table = fullest.map_or("a table", |table| table.table.as_str());
         return Verdict::new(
             state,
-            format!("{parts} parts in one partition: ClickHouse merges too slowly"),
+            format!("{parts} parts in one partition of {table}: ClickHouse merges too slowly"),
             "look at its disk and memory; other programs must insert in large batches",
         );
     }

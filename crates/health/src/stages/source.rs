@@ -3,18 +3,16 @@
 use super::{Seen, Verdict, grouped};
 use crate::said::{Line, Record};
 use crate::thresholds::{
-    FEW_FACTOR, FEW_INSTRUMENTS, SILENT_BAD_SECONDS, SILENT_WARN_SECONDS, SKEW_BAD_SECONDS, SKEW_WARN_SECONDS,
+    FEW_FACTOR, FEW_INSTRUMENTS, SILENT_BAD_SECONDS, SILENT_WARN_SECONDS, SKEW_BAD_SECONDS,
+    SKEW_WARN_SECONDS, TOKEN_SECONDS,
 };
 use crate::{MarketPhase, SocketHealth, State};
-use tickhouse_model::Timestamp;
+use tickhouse_model::IST_OFFSET_SECONDS;
 
-/// How a socket is. `uptime` of its recorder bounds how long it can have been silent.
-pub(crate) fn socket(line: &Line, now: Timestamp, uptime: f64, frames_per_second: f64) -> SocketHealth {
+/// How a socket is.
+pub(crate) fn socket(line: &Line, frames_per_second: f64) -> SocketHealth {
     let source = &line.source;
-    let since = |at: Timestamp| {
-        if at.is_some() { now.since(at).as_secs_f64().min(uptime) } else { uptime }
-    };
-    let silent = if line.expects_data { since(source.last_data_at) } else { 0.0 };
+    let silent = if line.expects_data { line.data_age_seconds } else { 0.0 };
     let factor = if source.subscribed < FEW_INSTRUMENTS { FEW_FACTOR } else { 1.0 };
     let down = source.state != "connected";
     let state = match silent {
@@ -26,7 +24,7 @@ pub(crate) fn socket(line: &Line, now: Timestamp, uptime: f64, frames_per_second
         _ => State::Ok,
     };
     let heartbeats_only =
-        silent >= SILENT_WARN_SECONDS && !down && since(source.last_frame_at) < SILENT_WARN_SECONDS;
+        silent >= SILENT_WARN_SECONDS && !down && line.frame_age_seconds < SILENT_WARN_SECONDS;
     let reason = source
         .reason
         .clone()
@@ -66,6 +64,14 @@ pub(super) fn verdict(seen: &Seen<'_>) -> Verdict {
 /// A key that needs somebody to log in.
 fn token(seen: &Seen<'_>, record: &Record) -> Option<Verdict> {
     let (number, key) = (1..).zip(&record.keys).find(|(_, key)| key.wants_login)?;
+    let india = seen.now.as_seconds() + IST_OFFSET_SECONDS;
+    // 1970-01-01 was a Thursday
+    let is_weekday = (india.div_euclid(86_400) + 3).rem_euclid(7) < 5;
+    let state = match seen.market {
+        MarketPhase::Open => State::Bad,
+        _ if is_weekday && TOKEN_SECONDS.contains(&india.rem_euclid(86_400)) => State::Warn,
+        _ => return None,
+    };
     let what = match key.token.as_str() {
         "missing" => "there is no access token",
         "refused" => "Kite refused the access token",
@@ -73,7 +79,7 @@ fn token(seen: &Seen<'_>, record: &Record) -> Option<Verdict> {
     };
     let key = if record.keys.len() > 1 { format!(" of key {number}") } else { String::new() };
     Some(Verdict::new(
-        seen.worst(),
+        state,
         format!("{what}{key}"),
         "run `tickhouse login`, before 09:00 on a trading day; the recorder takes the new token by itself",
     ))

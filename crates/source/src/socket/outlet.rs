@@ -68,6 +68,7 @@ impl Outlet {
     }
 
     pub(crate) async fn gap(&self, at: Timestamp, event: &Gap) -> Result<Duration, SourceError> {
+        self.handle.stats().gap(at);
         self.send(plain(at, RecordKind::Gap, json(event))).await
     }
 

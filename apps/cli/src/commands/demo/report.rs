@@ -122,8 +122,8 @@ impl Outcome {
                 "ticks_per_second": rate(totals.ticks_stored),
             },
             "latencies": {
-                "socket_to_redis": self.progress.socket_to_redis,
-                "socket_to_queryable": self.progress.socket_to_queryable,
+                "socket_to_redis": self.progress.flow.socket_to_redis,
+                "socket_to_queryable": self.progress.flow.socket_to_queryable,
             },
             "restarts": restarts,
             "usage": usage,
@@ -147,7 +147,7 @@ impl Outcome {
             number(self.surplus()),
             number(self.settled.gaps),
         ))?;
-        let (redis, store) = (&self.progress.socket_to_redis, &self.progress.socket_to_queryable);
+        let (redis, store) = (&self.progress.flow.socket_to_redis, &self.progress.flow.socket_to_queryable);
         Ok(output::line(&format!(
             "socket to Redis p50 {:.1} ms, p99 {:.1} ms; socket to queryable p50 {:.0} ms, p99 {:.0} ms",
             redis.p50_ms, redis.p99_ms, store.p50_ms, store.p99_ms

@@ -1,14 +1,14 @@
 //! What a demo shows: a live view on a terminal, else a line every few seconds.
 
-use crate::endpoints::journal_dir;
 use crate::output::{bytes, grouped, is_terminal};
 use crate::progress::Progress;
 use crate::system::{ProcessState, System};
 use crate::view::{Scene, View, clock_text};
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tickhouse_config::Config;
+use tickhouse_health::Disk;
 use tokio::sync::mpsc;
 
 /// Between two lines.
@@ -22,7 +22,7 @@ pub(super) struct Display {
     wants_view: bool,
     last_line: Option<Instant>,
     last_scene: Scene,
-    disk: Vec<(&'static str, u64)>,
+    disk: Vec<Disk>,
     disk_looked: Option<Instant>,
 }
 
@@ -52,9 +52,9 @@ impl Display {
     pub(super) async fn show(&mut self, mut scene: Scene) -> anyhow::Result<()> {
         match &mut self.view {
             Some(view) => {
-                view.tick(scene.progress.rates.ticks_stored);
+                view.tick(scene.progress.flow.rates.ticks_stored);
                 if self.disk_looked.is_none_or(|looked| looked.elapsed() > DISK_EVERY) {
-                    self.disk = look_at_disk(&scene.disk_folders).await;
+                    self.disk = look_at_disk(scene.data_dir.clone()).await;
                     self.disk_looked = Some(Instant::now());
                 }
                 scene.disk.clone_from(&self.disk);
@@ -102,18 +102,19 @@ pub(super) async fn asked(quits: &mut Option<mpsc::Receiver<()>>) {
 }
 
 fn line(scene: &Scene) -> String {
-    let (totals, rates) = (&scene.progress.totals, &scene.progress.rates);
+    let (totals, rates) = (&scene.progress.flow.totals, &scene.progress.flow.rates);
     let memory: u64 = scene.progress.usage.iter().map(|(_, usage)| usage.memory_bytes).sum();
-    let trouble = scene.progress.troubles.first().map(|trouble| format!(" · {trouble}")).unwrap_or_default();
+    let trouble =
+        scene.progress.flow.troubles.first().map(|trouble| format!(" · {trouble}")).unwrap_or_default();
     format!(
         "{} · {} packets/s · {} ticks stored ({}/s) · lag {} · queryable p50 {:.0} ms p99 {:.0} ms · gaps {} · {}{trouble}",
         clock_text(scene.uptime),
         grouped(rates.packets),
         grouped(totals.ticks_stored),
         grouped(rates.ticks_stored),
-        grouped(scene.progress.publish_lag + scene.progress.load_lag),
-        scene.progress.socket_to_queryable.p50_ms,
-        scene.progress.socket_to_queryable.p99_ms,
+        grouped(scene.progress.flow.publish_lag + scene.progress.flow.load_lag),
+        scene.progress.flow.socket_to_queryable.p50_ms,
+        scene.progress.flow.socket_to_queryable.p99_ms,
         totals.gaps,
         bytes(memory),
     )
@@ -136,11 +137,7 @@ pub(super) fn scene(
         progress,
         processes,
         commands: commands(config, system),
-        disk_folders: vec![
-            ("journal", journal_dir(&config.data_dir)),
-            ("redis", config.data_dir.join("redis")),
-            ("clickhouse", config.data_dir.join("clickhouse")),
-        ],
+        data_dir: config.data_dir.clone(),
         ..Scene::default()
     }
 }
@@ -188,21 +185,6 @@ fn own_name() -> String {
     program.strip_prefix(&here).unwrap_or(&program).display().to_string()
 }
 
-async fn look_at_disk(folders: &[(&'static str, PathBuf)]) -> Vec<(&'static str, u64)> {
-    let folders = folders.to_vec();
-    let look = move || folders.iter().map(|(name, folder)| (*name, size_of(folder))).collect();
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
-}
-
-/// Bytes of all files below a folder; files that go meanwhile count nothing.
-fn size_of(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => size_of(&entry.path()),
-            Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |file| file.len()),
-            _ => 0,
-        })
-        .sum()
+async fn look_at_disk(data_dir: PathBuf) -> Vec<Disk> {
+    tokio::task::spawn_blocking(move || tickhouse_endpoints::disk(&data_dir)).await.unwrap_or_default()
 }

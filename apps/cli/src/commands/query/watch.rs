@@ -5,13 +5,8 @@
 
 use crate::answer::{self, How, OutputFormat};
 use crate::output;
+use crate::screen::Screen;
 use crate::shutdown::Shutdown;
-use anyhow::Context as _;
-use ratatui::crossterm::cursor::{Hide, MoveTo, Show};
-use ratatui::crossterm::style::Print;
-use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, size};
-use ratatui::crossterm::{execute, queue};
-use std::io::{Write as _, stdout};
 use std::time::Duration;
 use tickhouse_read::{Answer, Reader, Statement};
 
@@ -46,45 +41,6 @@ pub(super) async fn run(
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
             shown = shown => shown?,
-        }
-    }
-}
-
-/// The terminal's other screen. Dropping it gives the first one back, with the last table on it.
-struct Screen {
-    last: String,
-}
-
-impl Screen {
-    fn open() -> anyhow::Result<Self> {
-        execute!(stdout(), EnterAlternateScreen, Hide).context("the terminal can't be taken")?;
-        Ok(Self { last: String::new() })
-    }
-
-    /// As much as fits: line by line over what stood there, so that nothing flickers.
-    fn draw(&mut self, title: &str, table: String) -> anyhow::Result<()> {
-        // some terminals say that they have no size
-        let (width, height) =
-            size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((120, 40));
-        let mut out = stdout().lock();
-        queue!(out, MoveTo(0, 0))?;
-        for (row, line) in std::iter::once(title).chain(table.lines()).take(usize::from(height)).enumerate() {
-            let fits: String = line.chars().take(usize::from(width)).collect();
-            queue!(out, MoveTo(0, row as u16), Print(fits), Clear(ClearType::UntilNewLine))?;
-        }
-        queue!(out, Clear(ClearType::FromCursorDown))?;
-        out.flush()?;
-        self.last = table;
-        Ok(())
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // a terminal that is gone needs nothing
-        execute!(stdout(), Show, LeaveAlternateScreen).ok();
-        if !self.last.is_empty() {
-            output::line(&self.last).ok();
         }
     }
 }

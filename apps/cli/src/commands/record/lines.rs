@@ -7,14 +7,15 @@ use super::error_text;
 use super::following::Copies;
 use crate::{endpoints, instruments};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tickhouse_config::Config;
-use tickhouse_enrich::Market;
+use tickhouse_enrich::{Calendar, Market};
+use tickhouse_health::MarketPhase;
 use tickhouse_journal::{Journal, last_record};
-use tickhouse_model::Observed;
+use tickhouse_model::{Observed, Timestamp};
 use tickhouse_source::{
     Key, PreviousSession, SessionGate, Shard, SocketHandle, SocketSetup, TickerOptions, control, run_socket,
 };
@@ -27,13 +28,21 @@ const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long Redis may take for what is not published at the end; the journal keeps the rest.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Data are expected while any market is in session.
-fn gate(config: &Config) -> anyhow::Result<SessionGate> {
+/// The phase of the markets whose instruments a socket carries, as far as tokens tell.
+pub(super) fn phase(calendar: &Calendar, handle: &SocketHandle, at: Timestamp) -> MarketPhase {
+    let subscriptions = handle.subscriptions();
+    let markets: BTreeSet<Market> =
+        subscriptions.iter().map(|subscription| Market::of_token(subscription.token)).collect();
+    MarketPhase::of(calendar, markets, at)
+}
+
+/// Data are expected while a market of the socket's own instruments trades; never where there is no watchdog.
+fn gate(config: &Config, calendar: &Arc<Calendar>, handle: &SocketHandle) -> SessionGate {
     if config.kite.data_timeout.is_zero() {
-        return Ok(SessionGate::new(|_| false));
+        return SessionGate::new(|_| false);
     }
-    let calendar = instruments::calendar(config)?;
-    Ok(SessionGate::new(move |at| Market::ALL.iter().any(|market| calendar.in_session(*market, at))))
+    let (calendar, handle) = (Arc::clone(calendar), handle.clone());
+    SessionGate::new(move |at| phase(&calendar, &handle, at) == MarketPhase::Open)
 }
 
 fn previous(directory: &Path, recorder: &str, socket: u16) -> anyhow::Result<Option<PreviousSession>> {
@@ -43,6 +52,8 @@ fn previous(directory: &Path, recorder: &str, socket: u16) -> anyhow::Result<Opt
 
 /// One socket with its journal and publisher.
 pub(super) struct Line {
+    /// Which API key carries it, 1 for the first.
+    pub(super) key: usize,
     pub(super) handle: SocketHandle,
     pub(super) publisher: PublisherHandle,
 }
@@ -69,7 +80,7 @@ struct Opening {
     keys: Vec<Key>,
     copies: Copies,
     directory: PathBuf,
-    gate: SessionGate,
+    calendar: Arc<Calendar>,
     ticker: TickerOptions,
     redis: RedisOptions,
 }
@@ -85,6 +96,11 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
+    /// The hours of the markets.
+    pub(super) fn calendar(&self) -> Arc<Calendar> {
+        Arc::clone(&self.opening.calendar)
+    }
+
     pub(super) fn start(
         config: &Config,
         shards: &[Shard],
@@ -110,7 +126,7 @@ impl Recorder {
             config: config.clone(),
             keys: keys.to_vec(),
             copies,
-            gate: gate(config)?,
+            calendar: instruments::calendar(config)?,
             ticker,
             redis: tickhouse_endpoints::redis_options(config)?,
             directory,
@@ -141,18 +157,19 @@ impl Recorder {
         shard: &Shard,
         previous: Option<PreviousSession>,
     ) -> anyhow::Result<SocketHandle> {
-        let Opening { config, keys, copies, gate, ticker, .. } = &self.opening;
-        let key = keys.iter().find(|key| key.api_key() == shard.api_key).context("a shard of no key")?;
+        let Opening { config, keys, copies, calendar, ticker, .. } = &self.opening;
+        let number =
+            keys.iter().position(|key| key.api_key() == shard.api_key).context("a shard of no key")?;
         let (handle, mut control) = control(&shard.subscriptions, config.kite.tokens_per_socket)?;
         if let Some(copies) = copies {
             control.copy_frames_to(copies.clone());
         }
         let setup = SocketSetup {
             socket: shard.socket,
-            key: key.clone(),
+            key: keys[number].clone(),
             options: ticker.clone(),
             clock: config.clock.clone(),
-            gate: gate.clone(),
+            gate: gate(config, calendar, &handle),
             previous,
         };
         let Idle { sender, publisher } = match self.idle.remove(&shard.socket) {
@@ -165,7 +182,7 @@ impl Recorder {
                 tracing::error!(socket, error = error_text(&error), "socket ended");
             }
         });
-        self.lines.all().insert(socket, Line { handle: handle.clone(), publisher });
+        self.lines.all().insert(socket, Line { key: number + 1, handle: handle.clone(), publisher });
         Ok(handle)
     }
 

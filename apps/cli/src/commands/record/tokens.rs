@@ -34,6 +34,13 @@ fn with_states(report: Report, keys: Vec<(Key, PathBuf)>, clock: Clock) -> Repor
             }
             value
         };
+        let states = || keys.iter().map(|(key, file)| TokenState::of(key, file, clock.now()));
+        let end = |state| match state {
+            TokenState::Expired { since: end } | TokenState::Valid { until: end } => Some(end.as_seconds()),
+            TokenState::Missing | TokenState::Refused => None,
+        };
+        report["token_ends_seconds"] = states().filter_map(end).min().unwrap_or(0).into();
+        report["keys_wanting_login"] = states().filter(TokenState::wants_login).count().into();
         report["keys"] = keys.iter().map(state).collect::<Vec<Value>>().into();
         report
     })
