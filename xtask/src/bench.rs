@@ -6,8 +6,8 @@ use crate::{install, run};
 use anyhow::bail;
 
 /// In the order of the page of results. `decode` is a program of its own: see benches/decoders/Cargo.toml.
-const BENCHES: [&str; 8] =
-    ["decode", "format", "catch-up", "live", "bytes", "instruments", "candles", "queries"];
+const BENCHES: [&str; 9] =
+    ["decode", "format", "catch-up", "live", "web", "bytes", "instruments", "candles", "queries"];
 
 /// Runs the benchmarks whose names contain `filter`; all without one.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
