@@ -8,8 +8,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tickhouse_config::{CalendarSource, Config};
-use tickhouse_enrich::{Calendar, InstrumentTable, InstrumentTableBuilder, MasterFormat, ReadReport, Rules};
+use tickhouse_config::Config;
+use tickhouse_enrich::{InstrumentTable, InstrumentTableBuilder, MasterFormat, ReadReport, Rules};
 use tickhouse_source::rest::Rest;
 use tickhouse_store::{Master, MasterReport, Store};
 use tokio::sync::watch;
@@ -56,26 +56,6 @@ pub(crate) async fn alone(data_dir: &Path, what: &str) -> anyhow::Result<File> {
         }
         tokio::time::sleep(LOCK_LOOK).await;
     }
-}
-
-/// The calendar of this configuration.
-pub(crate) fn calendar(config: &Config) -> anyhow::Result<Arc<Calendar>> {
-    match &config.instruments.calendar {
-        CalendarSource::Builtin => Ok(Calendar::builtin()),
-        CalendarSource::AlwaysOpen => Ok(Arc::new(Calendar::always_open())),
-        CalendarSource::File(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("instruments.calendar {} can't be read", path.display()))?;
-            let mut calendar = Calendar::clone(&Calendar::builtin());
-            calendar.merge_toml(&path.display().to_string(), &text)?;
-            Ok(Arc::new(calendar))
-        }
-    }
-}
-
-/// The calendar by which the ticks of what runs were recorded: a demo's exchange never closes.
-pub(crate) fn calendar_of_ticks(config: &Config) -> anyhow::Result<Arc<Calendar>> {
-    if crate::endpoints::is_demo(config) { Ok(Arc::new(Calendar::always_open())) } else { calendar(config) }
 }
 
 /// Today in India by the configured clock, as days since 1970-01-01.

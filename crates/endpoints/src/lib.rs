@@ -4,10 +4,12 @@
 //! and ClickHouse are, the options with which the parts are opened, and what running processes say of themselves; the same for
 //! every program. What never happens here: a connection to anything but their status pages, a secret in a `Debug` or an error.
 
+mod calendar;
 mod redis;
 mod run_file;
 mod statuses;
 
+pub use calendar::{calendar, calendar_of_ticks};
 pub use redis::{redis_options, redis_url, with_password};
 pub use run_file::{Ports, RunFile};
 pub use statuses::{ROLES, disk, disk_space, status, status_client, statuses};
@@ -30,6 +32,17 @@ pub enum EndpointError {
         /// Why.
         source: std::io::Error,
     },
+    /// The configured calendar can't be read.
+    #[error("instruments.calendar {} can't be read: {source}", path.display())]
+    CalendarFile {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configured calendar is not usable.
+    #[error(transparent)]
+    Calendar(#[from] tickhouse_enrich::CalendarError),
     /// It takes a free port, and does not run.
     #[error("ClickHouse does not run: start it with `tickhouse clickhouse start` or `tickhouse up`")]
     NoClickHouse,

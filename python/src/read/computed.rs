@@ -1,42 +1,20 @@
 //! What is computed here instead of by the server: chains and bars, as Arrow's stream.
 
 use super::{Reader, failed, present};
-use crate::errors::{CONFIG_ERROR, raise};
+use crate::errors::{CONFIG_ERROR, raise, whole};
 use crate::read::arrow::ArrowStream;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 use tickhouse_bars::{Interval, StreamRule};
-use tickhouse_config::CalendarSource;
+use tickhouse_endpoints::EndpointError;
 use tickhouse_enrich::Calendar;
 use tickhouse_model::Timestamp;
 use tickhouse_read::{Answer, BarOptions, BarSources, ChainOptions, Expiry, NamedBar, ReadError, Window};
 
-/// The configured hours of markets.
-fn calendar(py: Python<'_>, reader: &Reader) -> PyResult<Arc<Calendar>> {
-    match &reader.config.instruments.calendar {
-        CalendarSource::Builtin => Ok(Calendar::builtin()),
-        CalendarSource::AlwaysOpen => Ok(Arc::new(Calendar::always_open())),
-        CalendarSource::File(path) => {
-            let fault = |why: String| {
-                let words = format!("instruments.calendar {} can't be read: {why}", path.display());
-                raise(py, &CONFIG_ERROR, (words,))
-            };
-            let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
-            let mut calendar = Calendar::clone(&Calendar::builtin());
-            let merged = calendar.merge_toml(&path.display().to_string(), &text);
-            merged.map_err(|error| fault(error.to_string()))?;
-            Ok(Arc::new(calendar))
-        }
-    }
-}
-
-/// The hours by which the ticks of what runs were recorded: a demo's exchange never closes.
-fn calendar_of_ticks(py: Python<'_>, reader: &Reader) -> PyResult<Arc<Calendar>> {
-    if tickhouse_endpoints::is_demo(&reader.config) {
-        return Ok(Arc::new(Calendar::always_open()));
-    }
-    calendar(py, reader)
+/// A calendar that may be unreadable.
+fn readable(py: Python<'_>, calendar: Result<Arc<Calendar>, EndpointError>) -> PyResult<Arc<Calendar>> {
+    calendar.map_err(|error| raise(py, &CONFIG_ERROR, (whole(&error),)))
 }
 
 /// A chain as it stood at an instant.
@@ -48,7 +26,10 @@ pub(super) fn chain(
     at: i64,
 ) -> PyResult<ArrowStream> {
     let expiry: Expiry = expiry.parse().map_err(|error| failed(py, &error))?;
-    let options = ChainOptions { calendar: calendar(py, reader)?, ..ChainOptions::default() };
+    let options = ChainOptions {
+        calendar: readable(py, tickhouse_endpoints::calendar(&reader.config))?,
+        ..ChainOptions::default()
+    };
     let at = Timestamp::from_nanos(at);
     reader.run(py, async move |tables| {
         let chain = tables.chain(underlying, expiry, at, &options).await?;
@@ -99,7 +80,7 @@ pub(super) fn bars(
     let window = Window::new(Timestamp::from_nanos(from), Timestamp::from_nanos(to));
     let window = window.map_err(|error| failed(py, &error))?;
     let options = BarOptions {
-        calendar: calendar_of_ticks(py, reader)?,
+        calendar: readable(py, tickhouse_endpoints::calendar_of_ticks(&reader.config))?,
         now: reader.config.clock.now(),
         sources,
         continuous,

@@ -125,7 +125,7 @@ async fn backfill(
         let mirror = TickMirror {
             store,
             clock: config.clock.clone(),
-            calendar: instruments::calendar(config)?,
+            calendar: endpoints::calendar(config)?,
             rules: instruments::rules(config)?.into(),
             batch_rows: 100_000,
             lock: endpoints::run_dir(&config.data_dir).join("candles.lock"),

@@ -4,7 +4,7 @@ use crate::answer::{self, How, OutputFormat};
 use crate::arguments::Common;
 use crate::output::Exit;
 use crate::window::When;
-use crate::{endpoints, instruments, setup};
+use crate::{endpoints, setup};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -94,7 +94,7 @@ pub(crate) fn run(common: &Common, command: &Bars) -> anyhow::Result<()> {
     let now = config.clock.now();
     let window = command.when.window(now)?;
     let options = BarOptions {
-        calendar: instruments::calendar_of_ticks(&config)?,
+        calendar: endpoints::calendar_of_ticks(&config)?,
         sources: match command.source {
             MadeOf::Both => BarSources::Both,
             MadeOf::Ticks => BarSources::Ticks,
@@ -115,7 +115,7 @@ pub(crate) fn run(common: &Common, command: &Bars) -> anyhow::Result<()> {
             Some(rule) => reader.stream_bars(&command.symbol, rule, &window, &options).await?,
             None => reader.bars(&command.symbol, command.interval, &window, &options).await?,
         };
-        answer::show(&reader, Answer::Rows(NamedBar::rows(&bars)?), &command.how).await
+        answer::show(&reader, Answer::Rows(NamedBar::rows(&bars)?), &command.how).await.map(drop)
     })
 }
 

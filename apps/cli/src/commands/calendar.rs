@@ -1,7 +1,7 @@
 //! `tickhouse calendar`: which hours markets keep, and what one's own file changes.
 
 use crate::arguments::Common;
-use crate::{instruments, output, setup};
+use crate::{endpoints, output, setup};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
@@ -73,7 +73,7 @@ fn today(config: &Config) -> anyhow::Result<Date> {
 
 fn run_show(config: &Config, show: &Show) -> anyhow::Result<()> {
     let markets = markets(show.exchange.as_deref())?;
-    let calendar = instruments::calendar(config)?;
+    let calendar = endpoints::calendar(config)?;
     let (first, last) = match (show.month, show.year) {
         (Some(month), _) => (month.first_of_month(), month.last_of_month()),
         (None, Some(year)) => (Date::constant(year, 1, 1), Date::constant(year, 12, 31)),

@@ -4,7 +4,7 @@ mod table;
 
 use crate::answer::{self, How, OutputFormat};
 use crate::arguments::Common;
-use crate::{endpoints, instruments, setup};
+use crate::{endpoints, setup};
 use anyhow::bail;
 use clap::Args;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn age(text: &str) -> Result<Duration, WindowError> {
 pub(crate) fn run(common: &Common, command: &ChainCommand) -> anyhow::Result<()> {
     let config = setup::config(common)?;
     let at = instant(&command.at, config.clock.now())?;
-    let usual = ChainOptions { calendar: instruments::calendar(&config)?, ..ChainOptions::default() };
+    let usual = ChainOptions { calendar: endpoints::calendar(&config)?, ..ChainOptions::default() };
     let options = ChainOptions {
         rate: command.rate.unwrap_or(usual.rate),
         most_age: command.max_age.unwrap_or(usual.most_age),
@@ -83,6 +83,6 @@ async fn show(reader: &Reader, mut chain: OptionChain, command: &ChainCommand) -
     match format {
         OutputFormat::Table => answer::show_text(&table::render(&chain, listed), &command.how),
         OutputFormat::Json => answer::show_text(&serde_json::to_string_pretty(&chain)?, &command.how),
-        _ => answer::show(reader, Answer::Rows(chain.rows()?), &command.how).await,
+        _ => answer::show(reader, Answer::Rows(chain.rows()?), &command.how).await.map(drop),
     }
 }

@@ -5,7 +5,7 @@ mod stores;
 use crate::arguments::Common;
 use crate::process::Presence;
 use crate::shutdown::Shutdown;
-use crate::{commands, instruments, setup};
+use crate::{commands, endpoints, instruments, setup};
 use clap::Args;
 use serde_json::json;
 use std::sync::{Arc, PoisonError};
@@ -58,7 +58,7 @@ async fn load(config: &Config, http_port: u16, until_stdin_closes: bool) -> anyh
     };
     let store = commands::migrate::store(config)?;
     let table = instruments::follow(config, store.clone()).await?;
-    let calendar = instruments::calendar(config)?;
+    let calendar = endpoints::calendar(config)?;
     let known = table.clone();
     let control = Control::new(options.redis.clone())?;
     let loader = Arc::new(Loader::start(options, store.clone(), config.clock.clone(), table, calendar));

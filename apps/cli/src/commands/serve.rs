@@ -7,7 +7,7 @@ use crate::arguments::Common;
 use crate::process::{Listener, Presence, RunFile, status_routes};
 use crate::shutdown::Shutdown;
 use crate::system::page_url;
-use crate::{instruments, output, setup};
+use crate::{output, setup};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use push::Pushing;
@@ -102,7 +102,7 @@ impl Page {
         let clock = config.clock.clone();
         let options = FeedOptions { redis, reader: reader.clone() };
         let feed = Arc::new(Feed::start(options, Arc::clone(&market), move || clock.now())?);
-        let calendar = instruments::calendar_of_ticks(config)?;
+        let calendar = tickhouse_endpoints::calendar_of_ticks(config)?;
         let (told, health) = health::watch(config)?;
         let access = match &config.http.token_file {
             Some(file) if !config.http.is_of_this_machine() => Access::Token(Token::read_or_make(file)?),

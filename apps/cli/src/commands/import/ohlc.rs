@@ -3,7 +3,7 @@
 use crate::arguments::Common;
 use crate::commands::migrate;
 use crate::shutdown::Shutdown;
-use crate::{instruments, output, setup};
+use crate::{endpoints, instruments, output, setup};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -79,10 +79,10 @@ async fn run_import(config: &Config, until_stdin_closes: bool, command: &Ohlc) -
     let ticks = TickMirror {
         store: store.clone(),
         clock: config.clock.clone(),
-        calendar: instruments::calendar(config)?,
+        calendar: endpoints::calendar(config)?,
         rules: instruments::rules(config)?.into(),
         batch_rows: command.batch as usize,
-        lock: crate::endpoints::run_dir(&config.data_dir).join("candles.lock"),
+        lock: endpoints::run_dir(&config.data_dir).join("candles.lock"),
     };
     let options = ImportOptions {
         store,

@@ -5,7 +5,7 @@
 
 use super::error_text;
 use super::following::Copies;
-use crate::{endpoints, instruments};
+use crate::endpoints;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
