@@ -30,7 +30,7 @@ impl Part<'_> {
     async fn count(&self, store: &Store, batch_id: Uuid) -> Result<u64, LoadError> {
         Ok(match (self.partition, self.month) {
             (Some(partition), _) => {
-                let counts = store.count_ticks(batch_id, &[(partition, 0)]).await?;
+                let counts = store.count_ticks(batch_id, &[(partition, self.block.rows() as u32)]).await?;
                 counts.get(&partition).copied().unwrap_or(0)
             }
             (None, Some(month)) => store.count_index_values(batch_id, Some(month)).await?,

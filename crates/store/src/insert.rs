@@ -16,6 +16,9 @@ use uuid::Uuid;
 /// How long the server may take to answer an insert before it counts as ambiguous.
 const INSERT_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Where a retention moves the partitions of `tick_data` that it is about to drop.
+const TICKS_ASIDE: &str = "tick_data_retired";
+
 /// Whether the server may refuse a block whose token it has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deduplicate {
@@ -71,12 +74,45 @@ impl Store {
         insert.end().await.map_err(failed)
     }
 
-    /// Rows of a batch in `tick_data`, per partition, of those partitions only.
+    /// Rows of a batch in `tick_data`, per partition, of those partitions only; each partition with the rows it should have. Where one
+    /// has fewer, those that a retention has moved aside for the moment count too.
     ///
     /// # Errors
-    /// When the query fails.
+    /// When a query fails.
     pub async fn count_ticks(
         &self,
+        batch_id: Uuid,
+        partitions: &[(Partition, u32)],
+    ) -> Result<HashMap<Partition, u64>, StoreError> {
+        if partitions.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut found = self.count_ticks_in("tick_data", batch_id, partitions).await?;
+        let lacks = |(at, rows): &(Partition, u32)| found.get(at).copied().unwrap_or(0) < u64::from(*rows);
+        if !partitions.iter().any(lacks) || !self.has_ticks_aside().await? {
+            return Ok(found);
+        }
+        loop {
+            let aside = self.count_ticks_in(TICKS_ASIDE, batch_id, partitions).await?;
+            let again = self.count_ticks_in("tick_data", batch_id, partitions).await?;
+            // the same before and after: nothing was moved while the other table was counted
+            if again == found {
+                aside.into_iter().for_each(|(at, rows)| *found.entry(at).or_default() += rows);
+                return Ok(found);
+            }
+            found = again;
+        }
+    }
+
+    pub(crate) async fn has_ticks_aside(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ?";
+        let found = self.client().query(sql).bind(TICKS_ASIDE).fetch_one::<u64>().await;
+        Ok(found.map_err(|source| StoreError::query("look for rows that are aside", source))? > 0)
+    }
+
+    async fn count_ticks_in(
+        &self,
+        table: &str,
         batch_id: Uuid,
         partitions: &[(Partition, u32)],
     ) -> Result<HashMap<Partition, u64>, StoreError> {
@@ -86,15 +122,14 @@ impl Store {
             hour: u8,
             rows: u64,
         }
-        if partitions.is_empty() {
-            return Ok(HashMap::new());
-        }
         let dates: Vec<u16> = partitions.iter().map(|(at, _)| at.date).collect();
         let hours: Vec<u8> = partitions.iter().map(|(at, _)| at.hour).collect();
-        let sql = "SELECT date, hour, count() AS rows FROM tick_data \
-                   WHERE date IN ? AND hour IN ? AND batch_id = ? GROUP BY date, hour";
+        let sql = format!(
+            "SELECT date, hour, count() AS rows FROM {table} \
+             WHERE date IN ? AND hour IN ? AND batch_id = ? GROUP BY date, hour"
+        );
         let days = dates.iter().map(|days| epoch_date(*days)).collect::<Vec<_>>();
-        let query = self.client().query(sql).bind(days).bind(hours).bind(batch_id.to_string());
+        let query = self.client().query(&sql).bind(days).bind(hours).bind(batch_id.to_string());
         let rows = query.fetch_all::<Count>().await;
         let rows = rows.map_err(|source| StoreError::query("count the rows of a batch", source))?;
         Ok(rows.into_iter().map(|row| (Partition { date: row.date, hour: row.hour }, row.rows)).collect())
@@ -113,10 +148,10 @@ impl Store {
             .map_err(|source| StoreError::query("count the rows of a batch", source))
     }
 
-    /// Identities of the rows of a batch that are in a partition.
+    /// Identities of the rows of a batch that are in a partition, or moved aside from it.
     ///
     /// # Errors
-    /// When the query fails.
+    /// When a query fails.
     pub async fn stored_identities(
         &self,
         batch_id: Uuid,
@@ -131,16 +166,27 @@ impl Store {
             sequence: u64,
             packet_index: u16,
         }
-        let sql = "SELECT toString(recorder) AS recorder, toString(stream) AS stream, session, socket, sequence, packet_index FROM tick_data \
-                   WHERE date = ? AND hour = ? AND batch_id = ?";
-        let date = epoch_date(partition.date);
-        let query = self.client().query(sql).bind(date).bind(partition.hour).bind(batch_id.to_string());
-        let rows = query.fetch_all::<Identity>().await;
-        let rows = rows.map_err(|source| StoreError::query("read the rows of a batch", source))?;
+        // rows on their way back are found in one of the two
+        let tables: &[&str] = if self.has_ticks_aside().await? {
+            &["tick_data", TICKS_ASIDE, "tick_data"]
+        } else {
+            &["tick_data"]
+        };
+        let mut found = Vec::new();
+        for table in tables {
+            let sql = format!(
+                "SELECT toString(recorder) AS recorder, toString(stream) AS stream, session, socket, sequence, packet_index \
+                 FROM {table} WHERE date = ? AND hour = ? AND batch_id = ?"
+            );
+            let date = epoch_date(partition.date);
+            let query = self.client().query(&sql).bind(date).bind(partition.hour).bind(batch_id.to_string());
+            let rows = query.fetch_all::<Identity>().await;
+            found.extend(rows.map_err(|source| StoreError::query("read the rows of a batch", source))?);
+        }
         let identity = |row: Identity| {
             (row.recorder, row.stream, row.session, row.socket, row.sequence, row.packet_index)
         };
-        Ok(rows.into_iter().map(identity).collect())
+        Ok(found.into_iter().map(identity).collect())
     }
 
     /// Ends inserts of a batch that are still running, and waits for their end.

@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, name: "candles", sql: include_str!("../migrations/0006_candles.sql") },
     Migration { number: 7, name: "bar_extremes", sql: include_str!("../migrations/0007_bar_extremes.sql") },
     Migration { number: 8, name: "latest_prices", sql: include_str!("../migrations/0008_latest_prices.sql") },
+    Migration { number: 9, name: "count_anew", sql: include_str!("../migrations/0009_count_anew.sql") },
 ];
 
 /// Stands in a statement that is run once for each date of `tick_data`.

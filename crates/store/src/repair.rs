@@ -9,6 +9,9 @@ use crate::ticks::Partition;
 use crate::{Store, StoreError};
 use uuid::Uuid;
 
+/// Ticks, and those that a retention has moved aside.
+const WITH_TICKS_ASIDE: &str = "(SELECT * FROM tick_data UNION ALL SELECT * FROM tick_data_retired)";
+
 /// A live tick's minute lies at most this far from its receive time, give or take the minute itself.
 const REACH_SECONDS: u32 = 11 * 60;
 
@@ -28,6 +31,8 @@ impl Store {
         batch_id: Uuid,
         partitions: &[(Partition, u32)],
     ) -> Result<(), StoreError> {
+        // what a retention has moved aside for the moment counts as well
+        let ticks = if self.has_ticks_aside().await? { WITH_TICKS_ASIDE } else { "tick_data" };
         for (partition, _) in partitions {
             let date = tickhouse_model::IstDateTime {
                 days_since_epoch: i32::from(partition.date),
@@ -35,7 +40,7 @@ impl Store {
             }
             .date_text();
             let rows = format!("date = '{date}' AND hour = {} AND batch_id = '{batch_id}'", partition.hour);
-            self.repair("mend the bars of a batch", &bars(&rows)).await?;
+            self.repair("mend the bars of a batch", &bars(&rows, ticks)).await?;
             self.renew_latest_prices(&rows).await?;
             self.repair("mend the index values of a batch", &index_values(&rows, batch_id)).await?;
         }
@@ -62,16 +67,16 @@ impl Store {
     }
 }
 
-/// The states of every minute that the rows touch, from all of its ticks, with the count as a difference.
-fn bars(rows: &str) -> String {
-    let touched = bar_states(&format!("(SELECT * FROM tick_data WHERE {rows})"), BarSlice::Minute);
+/// The states of every minute that the rows touch, from all of its ticks, with the count as a difference. `ticks` is where ticks are.
+fn bars(rows: &str, ticks: &str) -> String {
+    let touched = bar_states(&format!("(SELECT * FROM {ticks} WHERE {rows})"), BarSlice::Minute);
     let within = format!(
         "instrument_token IN (SELECT instrument_token FROM touched) \
          AND date BETWEEN (SELECT min(date) - 1 FROM touched) AND (SELECT max(date) + 1 FROM touched) \
-         AND timestamp >= (SELECT min(timestamp) - {REACH_SECONDS} FROM tick_data WHERE {rows}) \
-         AND timestamp <= (SELECT max(timestamp) + {REACH_SECONDS} FROM tick_data WHERE {rows})"
+         AND timestamp >= (SELECT min(timestamp) - {REACH_SECONDS} FROM {ticks} WHERE {rows}) \
+         AND timestamp <= (SELECT max(timestamp) + {REACH_SECONDS} FROM {ticks} WHERE {rows})"
     );
-    let all = bar_states(&format!("(SELECT * FROM tick_data WHERE {within})"), BarSlice::Minute);
+    let all = bar_states(&format!("(SELECT * FROM {ticks} WHERE {within})"), BarSlice::Minute);
     format!(
         "INSERT INTO tick_data_1min_state (instrument_token, date, minute, first, last, high, low, total_high, total_low, \
          last_open_interest, ticks, gap, day_open, day_high, day_low) \

@@ -76,6 +76,35 @@ async fn half_a_part_inserted() {
     successor_makes_it_exact(world).await;
 }
 
+/// A retention has moved the partitions of an unconfirmed batch aside for the moment: its rows are stored. It puts them back.
+#[tokio::test]
+async fn moved_aside_while_they_are_counted() {
+    let mut world = loaded("crash_aside").await;
+    forget_confirmation(&world).await;
+    world
+        .run(&format!("ALTER TABLE frames DELETE WHERE batch_id = {LAST} SETTINGS mutations_sync = 2"))
+        .await;
+    let partitions = world.query("SELECT DISTINCT _partition_id FROM tick_data").await;
+    world.run("CREATE TABLE tick_data_retired AS tick_data").await;
+    for id in partitions.lines() {
+        world
+            .run(&format!("ALTER TABLE tick_data MOVE PARTITION ID '{id}' TO TABLE tick_data_retired"))
+            .await;
+    }
+    let loader = world.loader();
+    world.send_frames(20, 5).await;
+    world.wait_stored().await;
+    loader.caught_up().await;
+    assert_eq!((loader.counters().batches_recovered, loader.counters().surplus_rows), (1, 0));
+    for id in partitions.lines() {
+        world
+            .run(&format!("ALTER TABLE tick_data_retired MOVE PARTITION ID '{id}' TO TABLE tick_data"))
+            .await;
+    }
+    loader.stop().await;
+    successor_makes_it_exact(world).await;
+}
+
 /// The steps that store a batch work on three at once: one is whole but for its last record, one has its ticks and no ledger,
 /// one only its seal.
 #[tokio::test]

@@ -120,7 +120,7 @@ fn india_day(millis: i64) -> i64 {
     (millis + IST_OFFSET_SECONDS * 1000).div_euclid(86_400_000)
 }
 
-/// The rules in words of their own: see `migrations/0003_bars.sql` and `0007_bar_extremes.sql`.
+/// The rules in words of their own: see `migrations/0003_bars.sql`, `0007_bar_extremes.sql` and `0009_count_anew.sql`.
 #[expect(clippy::too_many_lines, reason = "one rule after the other")]
 fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
     let live = ["ltp", "quote", "full", "index_quote", "index_full"];
@@ -145,14 +145,25 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
         of_day.sort_by_key(|(used, tick)| {
             (*used, tick.timestamp.as_millis(), tick.identity.frame.sequence, tick.identity.packet_index)
         });
-        let minutes: BTreeSet<i64> = of_day.iter().map(|(used, _)| used / 60_000).collect();
+        let mut minutes: BTreeSet<i64> = of_day.iter().map(|(used, _)| used / 60_000).collect();
         let edges: Vec<i64> = gaps
             .iter()
             .filter(|gap| gap.0 == token && india_day(gap.1) == day)
             .map(|gap| gap.1 / 60_000)
             .collect();
-        let (mut best, mut interest, mut last_bar) = (None, 0, None);
-        for minute in minutes {
+        minutes.extend(&edges);
+        let carried: Vec<Option<u64>> = minutes
+            .iter()
+            .map(|minute| {
+                let within = of_day.iter().filter(|(used, _)| used / 60_000 == *minute);
+                within
+                    .filter(|(_, tick)| matches!(tick.packet_type, "quote" | "full"))
+                    .map(|(_, tick)| tick.volume)
+                    .max()
+            })
+            .collect();
+        let (mut interest, mut last_bar) = (0, None);
+        for (row, minute) in minutes.into_iter().enumerate() {
             let within: Vec<&Tick<'_>> =
                 of_day.iter().filter(|(used, _)| used / 60_000 == minute).map(|(_, tick)| *tick).collect();
             let totals: Vec<&Tick<'_>> =
@@ -161,7 +172,18 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
                 .iter()
                 .map(|tick| if tick.volume == u64::from(tick.last_traded_quantity) { 0 } else { tick.volume })
                 .min();
-            let highest = totals.iter().map(|tick| tick.volume).max();
+            let highest = carried[row];
+            let before = carried[..row].iter().rev().find_map(|total| *total);
+            let is_below = |total: Option<u64>| before.is_some_and(|before| total.unwrap_or(0) < before);
+            // two in a row below: the count began anew
+            let is_anew =
+                highest.is_some() && is_below(highest) && is_below(carried.get(row + 1).copied().flatten());
+            // one in a row: late packets, which nothing is counted from
+            let earlier = if row >= 2 { carried[row - 2].unwrap_or(0) } else { 0 };
+            let best = match before.filter(|_| !is_anew) {
+                Some(before) if earlier > before && highest.unwrap_or(0) >= earlier => Some(earlier),
+                before => before,
+            };
             let seen: Vec<&Tick<'_>> = within.iter().copied().filter(|tick| !tick.snapshot).collect();
             if let Some(tick) = seen.iter().rev().find(|tick| tick.packet_type == "full") {
                 interest = tick.open_interest;
@@ -197,7 +219,8 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
                         low = if bottom < lower { low.min(bottom) } else { low };
                     }
                     let before = stated.unwrap_or((0.0, f64::MIN, f64::MAX));
-                    stated = Some((before.0.max(any.open_price), before.1.max(top), before.2.min(bottom)));
+                    let open_price = own.iter().map(|tick| tick.open_price).fold(0.0, f64::max);
+                    stated = Some((open_price, before.1.max(top), before.2.min(bottom)));
                 }
                 bars.insert(
                     (token, day, minute * 60),
@@ -214,7 +237,6 @@ fn brute_force(ticks: &[Tick<'_>], gaps: &[(u32, i64)]) -> Bars {
                 );
                 last_bar = Some(minute);
             }
-            best = best.max(highest);
         }
     }
     bars
@@ -357,6 +379,41 @@ async fn a_batch_without_its_bars_and_one_that_came_twice_are_mended() {
     let counts = ask(&store, indices).await;
     let (of_view, of_table) = counts.split_once('\t').unwrap();
     assert_eq!(of_view, of_table);
+}
+
+/// What Kite sends of the day before, before it opens: its total and its open, high and low, marked as nothing.
+#[tokio::test]
+async fn a_total_of_the_day_before_takes_nothing_from_the_day() {
+    let store = store("bars_day_before").await;
+    let at = |clock: i64| Timestamp::from_millis((DAYS[0] + clock) * 1_000);
+    let say = |second: i64, total: u64, quantity: u32, price: f64, day: (f64, f64, f64)| {
+        let mut tick = tick(408_065, at(second));
+        (tick.exchange_timestamp, tick.packet_type) = (tick.timestamp, "full");
+        (tick.volume, tick.last_traded_quantity, tick.last_price) = (total, quantity, price);
+        (tick.open_price, tick.high_price, tick.low_price) = day;
+        tick
+    };
+    let (yesterday, today) = ((130.0, 150.0, 90.0), (110.0, 112.0, 109.0));
+    let ticks = [
+        say(-1_200, 5_000, 7, 120.0, yesterday),
+        say(-1_130, 5_000, 7, 120.0, yesterday),
+        // nothing of today yet
+        say(-400, 0, 0, 120.0, (0.0, 0.0, 0.0)),
+        say(5, 100, 10, 111.0, today),
+        say(50, 160, 10, 110.0, today),
+        say(70, 200, 10, 111.5, today),
+        // ten minutes late: it is alone in its minute, and says what was true before
+        say(130, 150, 10, 110.0, today),
+        say(190, 260, 10, 112.5, (110.0, 113.0, 109.0)),
+    ];
+    insert(&store, Uuid::from_u128(1), &ticks, Deduplicate::ByToken).await;
+    let bars = stored_bars(&store).await;
+    assert_same(&bars, &brute_force(&ticks, &[]), "the day before");
+    let seen: Vec<(u64, bool)> = bars.values().map(|bar| (bar.volume, bar.complete)).collect();
+    let before = [(0, false), (0, true), (0, true)];
+    assert_eq!(seen, [&before[..], &[(160, true), (40, true), (0, true), (60, true)]].concat());
+    let last = bars.values().next_back().unwrap();
+    assert_eq!((last.open, last.high), (112.5, 112.5), "a high of the day before is above it still");
 }
 
 /// A database of the six migrations before the day's own open, high and low, with ticks; and one that had all of them from the start.
