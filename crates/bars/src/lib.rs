@@ -23,4 +23,5 @@ pub use bar::{
 pub use build::bars;
 pub use interval::{Interval, IntervalError};
 pub use reconcile::{Difference, Field, Reason, Reconciled, Tolerance, reconcile};
+pub use sessions::opening;
 pub use stream::{StreamBars, StreamRule, TickSeen};

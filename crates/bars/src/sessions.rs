@@ -39,6 +39,12 @@ pub(crate) fn day_of(millis: i64) -> i32 {
     Timestamp::from_millis(millis).ist().days_since_epoch
 }
 
+/// When the running totals of a day (since 1970-01-01) begin at 0: its first phase begins. Midnight where there is no trading. What packets
+/// show before it is the day before.
+pub fn opening(calendar: &Calendar, market: Market, day: i32) -> Timestamp {
+    Timestamp::from_millis(Day::of(calendar, market, day).opening())
+}
+
 impl Day {
     pub(crate) fn of(calendar: &Calendar, market: Market, day: i32) -> Self {
         let midnight = midnight(day);

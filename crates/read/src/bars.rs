@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tickhouse_bars::{
     Bar, Interval, Reconciled, Seen, SliceLength, Span, StreamRule, Tolerance, bars, reconcile,
 };
-use tickhouse_enrich::Calendar;
+use tickhouse_enrich::{Calendar, Market};
 use tickhouse_model::Timestamp;
 
 /// As many bars as one question may give: they stand in memory.
@@ -192,7 +192,8 @@ impl Reader {
             if options.sources == BarSources::Candles {
                 return Ok((Vec::new(), Vec::new()));
             }
-            tokio::try_join!(self.buckets_of(days, slice), self.gaps_of(days, options.now))
+            let openings = openings(days, &options.calendar, series.market);
+            tokio::try_join!(self.buckets_of(days, slice, &openings), self.gaps_of(days, options.now))
         };
         let candles = async {
             if options.sources == BarSources::Ticks || slice == SliceLength::Second {
@@ -209,6 +210,13 @@ impl Reader {
         into.candles.extend(candles);
         Ok(())
     }
+}
+
+/// When each day of a part opens, in milliseconds.
+fn openings(days: &Part, calendar: &Calendar, market: Market) -> Vec<i64> {
+    let number = |day: Date| (day - Date::constant(1970, 1, 1)).get_days();
+    let days = number(days.first)..=number(days.last);
+    days.map(|day| tickhouse_bars::opening(calendar, market, day).as_millis()).collect()
 }
 
 fn make(

@@ -116,7 +116,12 @@ fn of_days(sql: String, part: &Part) -> Statement {
 }
 
 impl Reader {
-    pub(super) async fn buckets_of(&self, part: &Part, slice: SliceLength) -> Result<Vec<Bucket>, ReadError> {
+    pub(super) async fn buckets_of(
+        &self,
+        part: &Part,
+        slice: SliceLength,
+        openings: &[i64],
+    ) -> Result<Vec<Bucket>, ReadError> {
         let states = match slice {
             SliceLength::Minute => "tick_data_1min_state".to_owned(),
             SliceLength::Second => {
@@ -133,17 +138,19 @@ impl Reader {
         let slices = of_days(sql, part);
         let (rows, turnover) = tokio::try_join!(
             self.fetch::<SliceRow>("slices of ticks", &slices),
-            self.turnover_of(part, slice)
+            self.turnover_of(part, slice, openings)
         )?;
         Ok(rows.into_iter().map(|row| bucket(&row, turnover.get(&row.at).copied())).collect())
     }
 
-    /// Σ price × volume since the tick before, per slice, and the prices of the ticks that show a trade since; of the day's first tick
-    /// only where it is the day's first trade.
+    /// Σ price × volume since what was seen before, per slice, and the prices of the ticks that show a trade since; of the day's first tick
+    /// only where it is the day's first trade. Before a day's opening (`openings`: its milliseconds, for each day of the part) packets
+    /// show the day before; a total below the highest is late, and two in a row below half of the one before are a count that began anew.
     async fn turnover_of(
         &self,
         part: &Part,
         slice: SliceLength,
+        openings: &[i64],
     ) -> Result<HashMap<u32, Turnover>, ReadError> {
         let at = match slice {
             SliceLength::Minute => "toStartOfMinute(used)",
@@ -154,14 +161,26 @@ impl Reader {
             "SELECT toUInt32(toUnixTimestamp({at})) AS at, sum(last_price * traded) AS value, sum(traded) AS traded_volume, \
              countIf(is_trade) AS trades, argMinIf(last_price, place, is_trade) AS open, maxIf(last_price, is_trade) AS high, \
              minIf(last_price, is_trade) AS low, argMaxIf(last_price, place, is_trade) AS close FROM \
-             (SELECT used, last_price, row_number() OVER day AS place, traded > 0 AND NOT snapshot AS is_trade, greatest(0, toFloat64(volume) - toFloat64(lagInFrame(volume, 1, \
-                 if(volume = last_traded_quantity, 0, volume)) OVER day)) AS traded \
-              FROM ({ticks}) WHERE carries_total AND toDate(used) BETWEEN {{first:Date}} AND {{last:Date}} \
-              WINDOW day AS (PARTITION BY toDate(used) ORDER BY used, timestamp, session, sequence, packet_index \
-                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) \
+             (SELECT used, last_price, place, traded > 0 AND NOT snapshot AS is_trade, \
+                 greatest(0, toFloat64(volume) - toFloat64(if(row_number() OVER counted = 1, \
+                     if(volume = last_traded_quantity, 0, volume), max(volume) OVER earlier))) AS traded FROM \
+              (SELECT *, sum(began_anew) OVER day AS count_number FROM \
+               (SELECT used, timestamp, last_price, volume, last_traded_quantity, snapshot, row_number() OVER day AS place, \
+                    place > 1 AND volume < intDiv(lagInFrame(volume) OVER day, 2) \
+                    AND leadInFrame(volume) OVER following < intDiv(lagInFrame(volume) OVER day, 2) AS began_anew \
+                FROM ({ticks}) WHERE carries_total AND toDate(used) BETWEEN {{first:Date}} AND {{last:Date}} \
+                AND toUnixTimestamp64Milli(used) >= {{openings:Array(Int64)}}[toUInt32(toDate(used) - {{first:Date}} + 1)] \
+                WINDOW day AS (PARTITION BY toDate(used) ORDER BY used, timestamp, session, sequence, packet_index \
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW), \
+                following AS (PARTITION BY toDate(used) ORDER BY used, timestamp, session, sequence, packet_index \
+                    ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)) \
+               WINDOW day AS (PARTITION BY toDate(used) ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) \
+              WINDOW counted AS (PARTITION BY toDate(used), count_number ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW), \
+                  earlier AS (PARTITION BY toDate(used), count_number ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) \
              GROUP BY at"
         );
-        let rows: Vec<TurnoverRow> = self.fetch("turnover", &of_days(sql, part)).await?;
+        let rows: Vec<TurnoverRow> =
+            self.fetch("turnover", &of_days(sql, part).with("openings", openings)).await?;
         let turnover = |row: TurnoverRow| {
             let TurnoverRow { open, high, low, close, .. } = row;
             let trades = (row.trades > 0).then_some(Prices { open, high, low, close });

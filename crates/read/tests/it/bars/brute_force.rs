@@ -178,15 +178,26 @@ pub(crate) fn expected_bars(
         let placed = placed(packets);
         let of_day: Vec<Placed<'_>> = placed.into_iter().filter(|(at, _)| midnight(*at) == day).collect();
         let mut slices: BTreeMap<i64, Slice<'_>> = BTreeMap::new();
-        let mut last: Option<u64> = None;
+        // what packets show before the opening is the day before
+        let totals: Vec<u64> = of_day
+            .iter()
+            .filter(|(at, packet)| carries_total(packet) && *at >= day + hours.opening())
+            .map(|(_, packet)| packet.volume)
+            .collect();
+        let (mut highest, mut number): (Option<u64>, usize) = (None, 0);
         for (at, packet) in of_day {
-            let carries = matches!(packet.kind.as_str(), "full" | "quote");
             let mut traded = 0.0;
-            if carries {
+            if carries_total(packet) && at >= day + hours.opening() {
+                let half = if number == 0 { 0 } else { totals[number - 1] / 2 };
+                // two in a row far below: counting began anew
+                if packet.volume < half && totals.get(number + 1).is_none_or(|next| *next < half) {
+                    highest = None;
+                }
                 let is_first = packet.volume == u64::from(packet.last_traded_quantity);
-                let before = last.unwrap_or(if is_first { 0 } else { packet.volume });
+                let before = highest.unwrap_or(if is_first { 0 } else { packet.volume });
                 traded = (packet.volume as f64 - before as f64).max(0.0);
-                last = Some(packet.volume);
+                highest = Some(before.max(packet.volume));
+                number += 1;
             }
             let slice = slices.entry(at.div_euclid(length) * length).or_default();
             if traded > 0.0 && !packet.snapshot {
@@ -203,11 +214,15 @@ pub(crate) fn expected_bars(
     bars.into_values().map(|bar| finish(bar, hours, gaps, interval, now)).collect()
 }
 
+fn carries_total(packet: &Packet) -> bool {
+    matches!(packet.kind.as_str(), "full" | "quote")
+}
+
 #[derive(Default)]
 struct Slice<'a> {
     packets: Vec<&'a Packet>,
     traded: (f64, f64),
-    /// Prices of the packets whose total is above that of the packet before.
+    /// Prices of the packets whose total is above every one before it.
     trades: Vec<f64>,
 }
 
