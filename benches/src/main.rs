@@ -62,7 +62,14 @@ enum Which {
     /// 400,000 instruments into ClickHouse and memory, beside the brief's way
     Instruments,
     /// The brief's queries over a day of ticks: its statements on its tables beside the named queries on ours
-    Queries,
+    Queries {
+        /// Keep the day in this folder: the next run loads nothing
+        #[arg(long, value_name = "FOLDER")]
+        keep: Option<PathBuf>,
+        /// This query alone
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+    },
     /// A whole option chain as of instants of a day of ticks
     Chain,
     /// Write a file like the brief's `token_lookup_enriched.json`
@@ -92,7 +99,10 @@ fn main() -> anyhow::Result<()> {
         Which::Instruments => {
             runtime.block_on(instruments::run(&tickhouse, python, amount.unwrap_or(400_000)))
         }
-        Which::Queries => runtime.block_on(queries::run(&tickhouse, amount.unwrap_or(20_000_000))),
+        Which::Queries { keep, only } => {
+            let ticks = amount.unwrap_or(20_000_000);
+            runtime.block_on(queries::run(&tickhouse, ticks, keep.as_deref(), only.as_deref()))
+        }
         Which::Chain => runtime.block_on(chain::run(&tickhouse, amount.unwrap_or(20_000_000))),
         Which::TokenLookup { out } => instruments::generate(&out, amount.unwrap_or(400_000)),
         Which::Candles => runtime.block_on(candles::run(&tickhouse, python, amount.unwrap_or(2_100_000))),

@@ -96,14 +96,24 @@ const CASES: &[Case] = &[
     case!("slow-queries", "slow_queries", &[], false, None, None),
 ];
 
-pub(crate) async fn run(tickhouse: &Path, ticks: usize) -> anyhow::Result<()> {
+/// Measures everything on `ticks` ticks. `keep` names a folder that keeps them: the next run finds them there, brings the schema up to
+/// date and asks at once. `only` leaves the other queries out.
+pub(crate) async fn run(
+    tickhouse: &Path,
+    ticks: usize,
+    keep: Option<&Path>,
+    only: Option<&str>,
+) -> anyhow::Result<()> {
     println!("queries: a day of {ticks} ticks of {} instruments; {}", day::INSTRUMENTS, machine());
-    let clickhouse = ClickHouse::start(tickhouse).await?;
+    let clickhouse = match keep {
+        Some(directory) => ClickHouse::start_in(tickhouse, directory).await?,
+        None => ClickHouse::start(tickhouse).await?,
+    };
     let ours = clickhouse.database("ours").await?;
-    let started = Instant::now();
-    let rows = Day::new(ticks).await?.insert(&ours).await?;
-    println!("{rows} rows by batches of a minute in {:.0} s", started.elapsed().as_secs_f64());
-    let brief = brief_tables(&ours, rows).await?;
+    let brief = match kept(&ours).await? {
+        Some(brief) => brief,
+        None => load(&ours, ticks).await?,
+    };
     for store in [&ours, &brief] {
         settle(store).await?;
     }
@@ -113,18 +123,46 @@ pub(crate) async fn run(tickhouse: &Path, ticks: usize) -> anyhow::Result<()> {
     println!(
         "| query | the brief's statement, ms | named query, ms | faster by | aim | met |\n|---|---|---|---|---|---|"
     );
-    for case in CASES {
+    for case in CASES.iter().filter(|case| only.is_none_or(|only| only == case.name)) {
         println!("{}", measure(&ours, &brief, case).await?);
     }
     Ok(())
 }
 
+/// Loads the day into both.
+async fn load(ours: &Store, ticks: usize) -> anyhow::Result<Store> {
+    let started = Instant::now();
+    let rows = Day::new(ticks).await?.insert(ours).await?;
+    println!("{rows} rows by batches of a minute in {:.0} s", started.elapsed().as_secs_f64());
+    brief_tables(ours, rows).await
+}
+
+/// The brief's tables of an earlier run, where both have the same rows.
+async fn kept(ours: &Store) -> anyhow::Result<Option<Store>> {
+    let own = ask(ours, "SELECT count() FROM tick_data").await?;
+    let has_brief = "SELECT count() FROM system.tables WHERE database = 'brief' AND name = 'tick_data'";
+    if own == "0" {
+        return Ok(None);
+    }
+    let theirs = match ask(ours, has_brief).await?.as_str() {
+        "0" => "0".to_owned(),
+        _ => ask(ours, "SELECT count() FROM brief.tick_data").await?,
+    };
+    ensure!(own == theirs, "the folder was left half loaded ({own} and {theirs} rows): remove it");
+    println!("{own} rows of an earlier run");
+    Ok(Some(brief_store(ours)))
+}
+
+fn brief_store(ours: &Store) -> Store {
+    let mut options = ours.options().clone();
+    "brief".clone_into(&mut options.database);
+    Store::new(options)
+}
+
 /// The brief's tables with the same rows.
 async fn brief_tables(ours: &Store, rows: u64) -> anyhow::Result<Store> {
     execute(ours, "CREATE DATABASE brief").await?;
-    let mut options = ours.options().clone();
-    "brief".clone_into(&mut options.database);
-    let brief = Store::new(options);
+    let brief = brief_store(ours);
     execute(&brief, &TABLE.replacen("brief", "tick_data", 1)).await?;
     execute(&brief, BARS.trim_end().trim_end_matches(';')).await?;
     let columns = ask(

@@ -1,4 +1,4 @@
-//! A ClickHouse and a Redis of their own, with data in a temporary directory, gone at the end.
+//! A ClickHouse of its own, with data in a temporary directory that is gone at the end, or in one that is kept.
 
 use anyhow::Context as _;
 use std::path::Path;
@@ -13,21 +13,30 @@ const MEMORY_BYTES: u64 = 6 << 30;
 #[derive(Debug)]
 pub(crate) struct ClickHouse {
     pub(crate) engine: Engine,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl ClickHouse {
     pub(crate) async fn start(tickhouse: &Path) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
+        let engine = Self::engine(tickhouse, directory.path()).await?;
+        Ok(Self { engine, _directory: Some(directory) })
+    }
+
+    /// One whose data stays in a directory, for the next run.
+    pub(crate) async fn start_in(tickhouse: &Path, directory: &Path) -> anyhow::Result<Self> {
+        Ok(Self { engine: Self::engine(tickhouse, directory).await?, _directory: None })
+    }
+
+    async fn engine(tickhouse: &Path, directory: &Path) -> anyhow::Result<Engine> {
         let options = EngineOptions {
             http_port: 0,
             tcp_port: 0,
             memory_bytes: MEMORY_BYTES,
             log_level: "warning".to_owned(),
-            ..EngineOptions::new(tickhouse, directory.path())
+            ..EngineOptions::new(tickhouse, directory)
         };
-        let engine = Engine::start(options).await.context("the ClickHouse engine does not start")?;
-        Ok(Self { engine, _directory: directory })
+        Engine::start(options).await.context("the ClickHouse engine does not start")
     }
 
     /// A handle on a new database with the whole schema, views included.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tickhouse_read::{Answer, ByteStream, Format, Reader};
 
 /// Rows that a table shows at most: it is drawn whole.
-const MOST_ROWS: usize = 10_000;
+pub(crate) const MOST_ROWS: usize = 10_000;
 /// A table without any.
 const NO_ROWS: &str = "no rows";
 
@@ -62,10 +62,15 @@ impl How {
             self.format.or_else(by_ending).unwrap_or(OutputFormat::Table)
         }
     }
+
+    /// A table on standard output: for a person.
+    pub(crate) fn is_plain_table(&self) -> bool {
+        self.output.is_none() && self.format() == OutputFormat::Table
+    }
 }
 
-/// Writes an answer as asked.
-pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::Result<()> {
+/// Writes an answer as asked, and gives how many rows it has, where its format shows that.
+pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::Result<Option<u64>> {
     let format = how.format();
     let Some(path) = &how.output else {
         if matches!(format, OutputFormat::Parquet | OutputFormat::Arrow) && io::stdout().is_terminal() {
@@ -75,21 +80,12 @@ pub(crate) async fn show(reader: &Reader, answer: Answer, how: &How) -> anyhow::
         return write(reader, answer, format, &mut io::stdout()).await;
     };
     let mut target = Target::of(path)?;
-    tokio::select! {
+    let rows = tokio::select! {
         written = write(reader, answer, format, target.file()) => written?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted: {} was not written", path.display()),
-    }
-    target.keep(path)
-}
-
-/// Writes an answer as a table to standard output, and gives whether it has rows.
-pub(crate) async fn show_table(reader: &Reader, answer: Answer) -> anyhow::Result<bool> {
-    let (text, whole) = table_of(reader, answer).await?;
-    output::line(&text)?;
-    if !whole {
-        note_more();
-    }
-    Ok(text != NO_ROWS)
+    };
+    target.keep(path)?;
+    Ok(rows)
 }
 
 fn note_more() {
@@ -149,7 +145,7 @@ async fn write(
     answer: Answer,
     format: OutputFormat,
     to: &mut impl Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<u64>> {
     let wire = match format {
         OutputFormat::Table => return write_table(reader, answer, to).await,
         OutputFormat::Csv => Format::Csv,
@@ -159,45 +155,56 @@ async fn write(
     };
     let mut stream = reader.present(answer, wire).await?;
     if format == OutputFormat::Json {
-        copy_as_array(&mut stream, to).await?;
-    } else {
-        while let Some(chunk) = stream.next().await? {
-            to.write_all(&chunk)?;
-        }
+        let rows = copy_as_array(&mut stream, to).await?;
+        to.flush()?;
+        return Ok(Some(rows));
     }
-    Ok(to.flush()?)
+    let mut lines = 0;
+    while let Some(chunk) = stream.next().await? {
+        lines += chunk.split(|byte| *byte == b'\n').count() as u64 - 1;
+        to.write_all(&chunk)?;
+    }
+    to.flush()?;
+    Ok(match format {
+        OutputFormat::Csv => Some(lines.saturating_sub(1)),
+        OutputFormat::Ndjson => Some(lines),
+        _ => None,
+    })
 }
 
-/// Objects on lines as one array of them.
-async fn copy_as_array(stream: &mut ByteStream, to: &mut impl Write) -> anyhow::Result<()> {
+/// Objects on lines as one array of them; gives how many.
+async fn copy_as_array(stream: &mut ByteStream, to: &mut impl Write) -> anyhow::Result<u64> {
     to.write_all(b"[")?;
     let mut before: &[u8] = b"\n";
     let mut is_line_open = false;
+    let mut rows = 0;
     while let Some(chunk) = stream.next().await? {
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             if !is_line_open {
                 to.write_all(before)?;
                 before = b",\n";
+                rows += 1;
             }
             is_line_open = !part.ends_with(b"\n");
             to.write_all(part.strip_suffix(b"\n").unwrap_or(part))?;
         }
     }
-    Ok(to.write_all(b"\n]\n")?)
+    to.write_all(b"\n]\n")?;
+    Ok(rows)
 }
 
-async fn write_table(reader: &Reader, answer: Answer, to: &mut impl Write) -> anyhow::Result<()> {
-    let (text, whole) = table_of(reader, answer).await?;
+async fn write_table(reader: &Reader, answer: Answer, to: &mut impl Write) -> anyhow::Result<Option<u64>> {
+    let (text, rows) = table_of(reader, answer).await?;
     writeln!(to, "{text}")?;
     to.flush()?;
-    if !whole {
+    if rows > MOST_ROWS {
         note_more();
     }
-    Ok(())
+    Ok(Some(rows as u64))
 }
 
-/// An answer as a table, and whether all of it is in it.
-pub(crate) async fn table_of(reader: &Reader, answer: Answer) -> anyhow::Result<(String, bool)> {
+/// An answer as a table, and how many rows it has: more than [`MOST_ROWS`] are counted as one more, and not shown.
+pub(crate) async fn table_of(reader: &Reader, answer: Answer) -> anyhow::Result<(String, usize)> {
     let mut stream = reader.present(answer, Format::JsonRows).await?;
     let mut lines = Vec::new();
     let mut open: Vec<u8> = Vec::new();
@@ -221,12 +228,12 @@ pub(crate) async fn table_of(reader: &Reader, answer: Answer) -> anyhow::Result<
     let columns: Vec<Column> =
         names.iter().zip(&kinds).map(|(name, kind)| Column { name: text(name), kind: text(kind) }).collect();
     let mut rows: Vec<Vec<Value>> = lines.collect();
-    let whole = rows.len() <= MOST_ROWS;
+    let found = rows.len().min(MOST_ROWS + 1);
     rows.truncate(MOST_ROWS);
     if rows.is_empty() {
-        return Ok((NO_ROWS.to_owned(), true));
+        return Ok((NO_ROWS.to_owned(), 0));
     }
-    Ok((table::render(&columns, &rows), whole))
+    Ok((table::render(&columns, &rows), found))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The health of what runs on a data directory, looked at again and again: for `status`, `alert` and the web page.
 
+use crate::endpoints;
 use crate::system::status_client;
-use crate::{endpoints, instruments};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ impl HealthWatch {
     /// # Errors
     /// When the calendar can't be read.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        let calendar = instruments::calendar_of_ticks(config)?;
+        let calendar = endpoints::calendar_of_ticks(config)?;
         let mut config = config.clone();
         config.data_dir = endpoints::of_what_runs(&config);
         Ok(Self {

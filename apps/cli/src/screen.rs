@@ -21,6 +21,12 @@ impl Screen {
         Ok(Self { last: String::new() })
     }
 
+    /// The last text again, under another title.
+    pub(crate) fn redraw(&mut self, title: &str) -> anyhow::Result<()> {
+        let text = std::mem::take(&mut self.last);
+        self.draw(&title.replace('\n', " "), text)
+    }
+
     /// As much as fits: line by line over what stood there, so that nothing flickers.
     pub(crate) fn draw(&mut self, title: &str, text: String) -> anyhow::Result<()> {
         // some terminals say that they have no size

@@ -79,8 +79,8 @@ pub struct NamedQuery {
     pub takes: &'static [Takes],
     /// Its usual stretch of time.
     pub span: Span,
-    /// Rows at most, unless somebody says otherwise.
-    pub limit: u64,
+    /// Rows at most, unless somebody says otherwise: of a list of the first so many. `None`: all of them.
+    pub limit: Option<u64>,
     /// Its usual session.
     pub session: Session,
     sql: &'static str,
@@ -180,7 +180,7 @@ impl Takes {
 }
 
 /// As good as no limit.
-const ALL: u64 = 1_000_000_000;
+const ALL: u64 = 1_000_000_000_000;
 
 macro_rules! named {
     ($name:literal, $about:literal, $span:ident, $session:ident, $limit:expr, [$($takes:ident),*]) => {
@@ -207,7 +207,7 @@ pub const NAMED: &[NamedQuery] = &[
         "the last price of each instrument, its change from the previous close, volume and open interest",
         Day,
         Regular,
-        ALL,
+        None,
         [Date, Session, Instruments, Exchange, Limit]
     ),
     named!(
@@ -215,7 +215,7 @@ pub const NAMED: &[NamedQuery] = &[
         "the day's volume by instrument, the busiest first, with what waits in the book and the number of ticks",
         Day,
         Regular,
-        20,
+        Some(20),
         [Date, Session, Instruments, Exchange, Limit]
     ),
     named!(
@@ -223,7 +223,7 @@ pub const NAMED: &[NamedQuery] = &[
         "one-minute bars; of all instruments the newest 100",
         Day,
         Any,
-        100_000,
+        None,
         [Window, Instruments, Exchange, Limit],
         Some(include_str!("named/ohlc-newest.sql"))
     ),
@@ -232,7 +232,7 @@ pub const NAMED: &[NamedQuery] = &[
         "the order book of an instrument as last seen, five levels, with its spread",
         Day,
         Any,
-        ALL,
+        None,
         [Date, SomeInstruments, Exchange]
     ),
     named!(
@@ -240,7 +240,7 @@ pub const NAMED: &[NamedQuery] = &[
         "open interest by minute, its change, and the highest and lowest of the day so far",
         Day,
         Any,
-        100_000,
+        None,
         [Window, Instruments, Exchange, Limit]
     ),
     named!(
@@ -248,7 +248,7 @@ pub const NAMED: &[NamedQuery] = &[
         "the ticks of an instrument in a window",
         Hour,
         Any,
-        1_000_000,
+        None,
         [Window, SomeInstruments, Exchange, Limit]
     ),
     named!(
@@ -256,7 +256,7 @@ pub const NAMED: &[NamedQuery] = &[
         "how many rows of which quality and session a day has, first and last",
         Day,
         Any,
-        ALL,
+        None,
         [Date]
     ),
     named!(
@@ -264,7 +264,7 @@ pub const NAMED: &[NamedQuery] = &[
         "what rose most against the previous close",
         Day,
         Any,
-        10,
+        Some(10),
         [Date, Session, Instruments, Exchange, Limit]
     ),
     named!(
@@ -272,7 +272,7 @@ pub const NAMED: &[NamedQuery] = &[
         "what was traded in each minute",
         Day,
         Any,
-        100_000,
+        None,
         [Window, SomeInstruments, Exchange, Limit]
     ),
     named!(
@@ -280,17 +280,17 @@ pub const NAMED: &[NamedQuery] = &[
         "the average spread of the best bid and ask, in rupees and percent",
         Hour,
         Any,
-        ALL,
+        None,
         [Window, Instruments, Exchange, Limit]
     ),
-    named!("table-sizes", "what each table takes on disk", Day, Any, 100, [Limit]),
-    named!("slow-queries", "the server's slowest statements", Day, Any, 10, [Window, Limit]),
+    named!("table-sizes", "what each table takes on disk", Day, Any, Some(100), [Limit]),
+    named!("slow-queries", "the server's slowest statements", Day, Any, Some(10), [Window, Limit]),
     named!(
         "vwap",
         "the volume-weighted average price of an instrument in a window",
         Day,
         Any,
-        ALL,
+        None,
         [Window, SomeInstruments, Exchange]
     ),
     named!(
@@ -298,7 +298,7 @@ pub const NAMED: &[NamedQuery] = &[
         "what moved most within a window, up or down",
         Hour,
         Any,
-        20,
+        Some(20),
         [Window, Instruments, Exchange, Limit]
     ),
     named!(
@@ -306,7 +306,7 @@ pub const NAMED: &[NamedQuery] = &[
         "when ticks may have been missed, why, and what was filled since",
         Day,
         Any,
-        1_000,
+        None,
         [Window, Limit]
     ),
     named!(
@@ -314,7 +314,7 @@ pub const NAMED: &[NamedQuery] = &[
         "how much of a day is recorded, by instrument, the poorest first",
         Day,
         Any,
-        50,
+        Some(50),
         [Date, Instruments, Exchange, Limit]
     ),
 ];
@@ -338,6 +338,14 @@ impl NamedQuery {
         self.takes.contains(&what)
     }
 
+    /// Rows at most in the answer to a question that does not say how many; `None` for all.
+    pub fn usual_limit(&self, question: &Question) -> Option<u64> {
+        match self.sql_of_all {
+            Some(_) if question.instruments.is_empty() => Some(BARS_OF_ALL),
+            _ => self.limit,
+        }
+    }
+
     /// The statement that answers a question.
     ///
     /// # Errors
@@ -346,7 +354,7 @@ impl NamedQuery {
         self.check(question)?;
         let meant = Meant::of(question)?;
         let of_all = self.sql_of_all.filter(|_| question.instruments.is_empty());
-        let limit = of_all.map_or(self.limit, |_| BARS_OF_ALL);
+        let limit = question.limit.or_else(|| self.usual_limit(question)).unwrap_or(ALL);
         let mut statement = Statement::new(of_all.unwrap_or(self.sql));
         for takes in self.takes {
             statement = match takes {
@@ -357,7 +365,7 @@ impl NamedQuery {
                 }
                 Takes::Exchange => statement.with("exchange", meant.exchange.as_str()),
                 Takes::Session => statement.with("session", question.session.unwrap_or(self.session).name()),
-                Takes::Limit => statement.with("limit", question.limit.unwrap_or(limit)),
+                Takes::Limit => statement.with("limit", limit),
             };
         }
         Ok(statement)

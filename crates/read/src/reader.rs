@@ -101,6 +101,19 @@ impl Reader {
         lines.map(|line| serde_json::from_slice(line).map_err(|source| unexpected(line, source))).collect()
     }
 
+    /// How many rows a statement's answer has.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub async fn count_rows(&self, statement: &Statement) -> Result<u64, ReadError> {
+        #[derive(serde::Deserialize)]
+        struct Count {
+            rows: u64,
+        }
+        let counts: Vec<Count> = self.rows(&statement.counted()).await?;
+        Ok(counts.first().map_or(0, |count| count.rows))
+    }
+
     /// The rows of a statement in binary: for many rows. The columns' order and types are those of `T`; `what` is for the error.
     ///
     /// # Errors

@@ -25,6 +25,12 @@ impl Statement {
         self
     }
 
+    /// The statement that counts the rows of this one.
+    pub(crate) fn counted(&self) -> Self {
+        let sql = format!("SELECT count() AS rows FROM\n(\n{}\n)", self.sql.trim_end());
+        Self { sql: sql.into(), parameters: self.parameters.clone() }
+    }
+
     /// The text.
     pub fn sql(&self) -> &str {
         &self.sql

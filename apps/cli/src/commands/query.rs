@@ -2,7 +2,7 @@
 
 mod watch;
 
-use crate::answer::{self, How, OutputFormat};
+use crate::answer::{self, How, MOST_ROWS, OutputFormat};
 use crate::arguments::Common;
 use crate::window::When;
 use crate::{endpoints, setup};
@@ -151,13 +151,23 @@ impl Query {
             SessionName::Closed => Session::Closed,
             SessionName::Any => Session::Any,
         });
-        Ok(Question {
+        let mut question = Question {
             window,
             instruments: self.symbols.clone(),
             exchange: self.exchange.clone(),
             session,
             limit: self.limit,
-        })
+        };
+        let is_endless = query.takes(Takes::Limit) && query.usual_limit(&question).is_none();
+        if is_endless
+            && self.limit.is_none()
+            && self.sql.is_none()
+            && self.how.format() == OutputFormat::Table
+        {
+            // one more than a table shows, which says that there is more
+            question.limit = Some(MOST_ROWS as u64 + 1);
+        }
+        Ok(question)
     }
 
     fn statement(&self, query: &NamedQuery, now: Timestamp) -> anyhow::Result<Statement> {
@@ -167,16 +177,24 @@ impl Query {
 
 async fn once(reader: &Reader, query: &NamedQuery, command: &Query, now: Timestamp) -> anyhow::Result<()> {
     let question = command.question(query, now)?;
-    let answer = Answer::Query(query.statement(&question)?);
-    if command.how.format() != OutputFormat::Table || command.how.output.is_some() {
-        return answer::show(reader, answer, &command.how).await;
+    let statement = query.statement(&question)?;
+    let rows = answer::show(reader, Answer::Query(statement.clone()), &command.how).await?;
+    if let (Some(limit), None) = (query.usual_limit(&question), command.limit) {
+        let rows = match rows {
+            Some(rows) => rows,
+            None => {
+                reader.count_rows(&statement).await.context("whether the limit cut the file is not known")?
+            }
+        };
+        if rows >= limit {
+            eprintln!("the first {limit} rows, which is the limit of `{}`: --limit N for more", query.name);
+        }
     }
-    let has_rows = answer::show_table(reader, answer).await?;
     let is_about_ticks = query
         .takes
         .iter()
         .any(|takes| matches!(takes, Takes::Date | Takes::Instruments | Takes::SomeInstruments));
-    if !has_rows && is_about_ticks {
+    if rows == Some(0) && is_about_ticks && command.how.is_plain_table() {
         let why = reader.why_nothing(&question).await.context("there are no rows, and why is not known")?;
         eprintln!("{why}");
     }

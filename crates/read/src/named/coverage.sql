@@ -22,7 +22,7 @@ FROM
         maxIf(minute, seen > 0) AS last_minute,
         countIf(seen > 0) AS minutes,
         dateDiff('minute', first_minute, last_minute) + 1 AS span_minutes,
-        arrayMax(arrayPopFront(arrayDifference(arraySort(groupArrayIf(toUnixTimestamp(minute), seen > 0))))) / 60 - 1 AS longest_silence_minutes,
+        greatest(arrayMax(arrayPopFront(arrayDifference(arraySort(groupArrayIf(toUnixTimestamp(minute), seen > 0))))) / 60 - 1, 0) AS longest_silence_minutes,
         countIf(cut > 0) AS gap_minutes,
         toUInt64(sum(seen)) AS tick_count
     FROM

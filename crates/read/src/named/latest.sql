@@ -4,9 +4,11 @@ SELECT
     any(latest_prices.exchange) AS exchange,
     instrument_token,
     argMax(last_price, place) AS latest_price,
-    latest_price - nullIf(max(close_price), 0) AS change,
-    change / nullIf(max(close_price), 0) * 100 AS change_pct,
-    max(volume) AS latest_volume,
+    -- of the last that says so: before the opening Kite may still send those of the day before, with its total
+    latest_price - nullIf(argMaxIf(close_price, place, close_price > 0), 0) AS change,
+    change / nullIf(argMaxIf(close_price, place, close_price > 0), 0) * 100 AS change_pct,
+    greatest(maxIf(volume, session_type != 'closed'),
+        if(maxIf(place, session_type = 'closed') > maxIf(place, session_type != 'closed'), argMaxIf(volume, place, session_type = 'closed'), 0)) AS latest_volume,
     argMaxIf(open_interest, place, packet_type NOT IN ('ltp', 'quote')) AS latest_open_interest,
     max(exchange_timestamp) AS last_update
 FROM latest_prices

@@ -1,17 +1,7 @@
 -- One-minute bars, the newest so many of the window. Open, high, low and close come from the minute's prices: open_price, high_price,
 -- low_price and close_price of a tick are the day's (and the previous day's), its volume is a running total.
-WITH chosen AS
-    (
-        -- what the names and tokens asked for were on each day; every instrument where none is asked for
-        SELECT date, instrument_token, max(latest_prices.symbol) AS symbol, max(latest_prices.exchange) AS exchange
-        FROM latest_prices
-        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
-            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
-                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
-            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
-        GROUP BY date, instrument_token
-    ),
-    -- a value, which is computed once: a subquery is wherever it is named
+WITH
+    -- values, which are computed once (a subquery is, wherever it is named), and which find rows by key as arguments of has()
     (
         SELECT groupArray((instrument_token, minute))
         FROM
@@ -25,20 +15,40 @@ WITH chosen AS
                 WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
                     AND minute >= toStartOfMinute({from:DateTime64(3, 'Asia/Kolkata')}) AND minute < {to:DateTime64(3, 'Asia/Kolkata')}
                     AND ticks > 0
-                    AND ({exchange:String} = '' OR (date, instrument_token) IN (SELECT date, instrument_token FROM chosen))
+                    AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}) AND {exchange:String} = '') OR (date, instrument_token) IN
+                    (
+                        SELECT date, instrument_token FROM latest_prices
+                        WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
+                            AND ((empty({symbols:Array(String)}) AND empty({tokens:Array(UInt32)}))
+                                OR has({symbols:Array(String)}, latest_prices.symbol) OR has({tokens:Array(UInt32)}, instrument_token))
+                            AND ({exchange:String} = '' OR latest_prices.exchange = {exchange:String})
+                    ))
                 ORDER BY minute DESC, instrument_token
                 LIMIT {limit:UInt64} * 32
             )
             ORDER BY minute DESC, instrument_token
             LIMIT {limit:UInt64}
         )
-    ) AS newest
+    ) AS newest,
+    -- what the tokens were on each day
+    (
+        SELECT (groupArray(bitShiftLeft(toUInt64(date), 32) + instrument_token), groupArray(symbol), groupArray(exchange))
+        FROM
+        (
+            SELECT date, instrument_token, toString(max(latest_prices.symbol)) AS symbol, toString(max(latest_prices.exchange)) AS exchange
+            FROM latest_prices
+            WHERE latest_prices.date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
+                AND has(newest.1, instrument_token)
+            GROUP BY date, instrument_token
+        )
+    ) AS names
 SELECT
-    chosen.symbol AS symbol, chosen.exchange AS exchange, timestamp AS minute,
+    transform(bitShiftLeft(toUInt64(date), 32) + instrument_token, names.1, names.2, '') AS symbol,
+    transform(bitShiftLeft(toUInt64(date), 32) + instrument_token, names.1, names.3, '') AS exchange,
+    timestamp AS minute,
     open, high, low, last_price AS close, volume, open_interest, tick_count, complete
-FROM tick_data_1min AS bars
-INNER JOIN chosen USING (date, instrument_token)
+FROM tick_data_1min
 WHERE date BETWEEN toDate({from:DateTime64(3, 'Asia/Kolkata')}) AND toDate({to:DateTime64(3, 'Asia/Kolkata')} - INTERVAL 1 MILLISECOND)
-    AND instrument_token IN arrayMap(bar -> bar.1, newest)
-    AND (instrument_token, timestamp) IN newest
+    AND has(newest.1, instrument_token)
+    AND has(newest, (instrument_token, timestamp))
 ORDER BY minute, symbol, exchange

@@ -93,3 +93,18 @@ fn a_script_says_its_parameters_first() {
     let grafana = query.grafana_sql(&statement);
     assert!(!grafana.contains(":Array(String)}") && grafana.contains("$__toTime"), "{grafana}");
 }
+
+#[test]
+fn only_lists_of_the_first_so_many_have_a_limit_of_their_own() {
+    let limit = |name: &str, instruments: &[&str]| {
+        let asked = question(instruments);
+        NamedQuery::find(name).unwrap().usual_limit(&asked)
+    };
+    assert_eq!(
+        [limit("gainers", &[]), limit("volume", &[]), limit("ohlc", &[])],
+        [Some(10), Some(20), Some(100)]
+    );
+    for name in ["ohlc", "range", "oi", "volume-by-minute"] {
+        assert_eq!(limit(name, &["INFY"]), None, "{name}");
+    }
+}

@@ -5,7 +5,9 @@ WITH busiest AS
             max(latest_prices.symbol) AS symbol,
             any(latest_prices.exchange) AS exchange,
             instrument_token,
-            max(volume) AS total_volume,
+            -- before the opening Kite may still send the total of the day before
+            greatest(maxIf(volume, session_type != 'closed'),
+                if(maxIf(place, session_type = 'closed') > maxIf(place, session_type != 'closed'), argMaxIf(volume, place, session_type = 'closed'), 0)) AS total_volume,
             argMaxIf(total_buy_quantity, place, packet_type NOT IN ('ltp')) AS total_buy,
             argMaxIf(total_sell_quantity, place, packet_type NOT IN ('ltp')) AS total_sell
         FROM latest_prices

@@ -72,7 +72,7 @@ impl Asking {
         };
         let symbols = self.symbol.unwrap_or_default();
         let names = symbols.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let limit = parameters::limit(self.limit, query.limit.min(ROWS), ROWS)?;
+        let limit = parameters::limit(self.limit, query.limit.unwrap_or(ROWS).min(ROWS), ROWS)?;
         Ok(Question {
             window,
             instruments: names.map(str::to_owned).collect(),

@@ -10,7 +10,8 @@ use crate::shutdown::Shutdown;
 use std::time::Duration;
 use tickhouse_read::{Answer, Reader, Statement};
 
-/// Asks until the process is asked to end.
+/// Asks until the process is asked to end. A wrong question ends it at once; once there was an answer, one that fails is told, and
+/// the next may succeed.
 pub(super) async fn run(
     reader: &Reader,
     name: &str,
@@ -21,6 +22,7 @@ pub(super) async fn run(
     let mut shutdown = Shutdown::listen(false)?;
     let in_place = output::is_terminal() && how.format() == OutputFormat::Table;
     let mut screen = if in_place { Some(Screen::open()?) } else { None };
+    let mut answered = false;
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -35,12 +37,20 @@ pub(super) async fn run(
                     let (table, _) = answer::table_of(reader, answer).await?;
                     screen.draw(&format!("{name}, every {} s; Ctrl-C ends", interval.as_secs_f64()), table)
                 }
-                None => answer::show(reader, answer, how).await,
+                None => answer::show(reader, answer, how).await.map(drop),
             }
         };
-        tokio::select! {
+        let shown = tokio::select! {
             () = shutdown.requested() => return Ok(()),
-            shown = shown => shown?,
+            shown = shown => shown,
+        };
+        match shown {
+            Ok(()) => answered = true,
+            Err(error) if !answered || output::is_broken_pipe(&error) => return Err(error),
+            Err(error) => match &mut screen {
+                Some(screen) => screen.redraw(&format!("{name}, no answer: {error:#}"))?,
+                None => eprintln!("{name}: no answer: {error:#}"),
+            },
         }
     }
 }

@@ -126,7 +126,7 @@ impl Recorder {
             config: config.clone(),
             keys: keys.to_vec(),
             copies,
-            calendar: instruments::calendar(config)?,
+            calendar: endpoints::calendar(config)?,
             ticker,
             redis: tickhouse_endpoints::redis_options(config)?,
             directory,

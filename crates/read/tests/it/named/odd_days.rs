@@ -41,6 +41,17 @@ async fn totals_of_the_day_before_do_not_count() {
     near(number(&gainers[0], "day_low"), 100.0, "low");
     near(number(&gainers[0], "day_volume"), 300.0, "volume");
 
+    let latest = ask(&reader, "latest", &any).await;
+    near(number(&latest[0], "latest_volume"), 300.0, "latest volume");
+    near(number(&latest[0], "change"), 12.0, "change from the previous close");
+    near(number(&ask(&reader, "volume", &any).await[0], "total_volume"), 300.0, "total");
+    for (query, volume) in [("volume-by-minute", "total_volume"), ("ohlc", "volume")] {
+        let bars = ask(&reader, query, &day(&["STALE"])).await;
+        let opened = bars.iter().find(|bar| bar["minute"] == "2026-11-20 09:15:00").unwrap();
+        near(number(opened, volume), 300.0, query);
+        near(number(opened, "complete"), 1.0, query);
+    }
+
     let vwap = ask(&reader, "vwap", &day(&["STALE"])).await;
     near(number(&vwap[0], "traded_volume"), 300.0, "traded");
     near(number(&vwap[0], "vwap"), (100.0 * 101.0 + 200.0 * 102.0) / 300.0, "vwap");
