@@ -9,7 +9,7 @@ const folder = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots'
 const DESK = { width: 1200, height: 700 }
 const PHONE = { width: 390, height: 844 }
 /** Enough bars to show something. */
-const RUN_S = 240
+const RUN_S = 150
 
 const SHOTS = [
   { name: 'market', hash: '#/market/738561', ready: '.depth td.price', size: DESK, scheme: 'light', keys: ['2'] },
