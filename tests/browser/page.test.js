@@ -249,8 +249,7 @@ describe('the live page', { timeout: 10 * 60_000 }, () => {
     await poll('prices that are fresh', async () => (await page.locator('.watchlist tr.old').count()) === 0)
   })
 
-  // the recorder does not say yet whether it expects data
-  test('heartbeats alone turn the pipeline red, data turns it green again', { todo: true }, async () => {
+  test('heartbeats alone turn the pipeline red, data turns it green again', async () => {
     const seen = () => pipeline.evaluate(() => window.seen)
     const isRed = ({ source, text }) => source === 'bad' && text.includes('heartbeats only')
     await poll('red and then green source', async () => {

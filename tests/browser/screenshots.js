@@ -9,29 +9,14 @@ const folder = process.argv[2] ?? fileURLToPath(new URL('../../docs/screenshots'
 const DESK = { width: 1200, height: 700 }
 const PHONE = { width: 390, height: 844 }
 /** Enough bars to show something. */
-const RUN_S = 150
+const RUN_S = 120
 
 const SHOTS = [
-  { name: 'market', hash: '#/market/738561', ready: '.depth td.price', size: DESK, scheme: 'light', keys: ['2'] },
-  {
-    name: 'market-dark',
-    hash: '#/market/256265',
-    ready: '.plot[data-loaded=true]',
-    size: DESK,
-    scheme: 'dark',
-    keys: ['1'],
-  },
+  { name: 'market', hash: '#/market/738561', ready: '.depth td.price', size: DESK, scheme: 'dark', keys: ['2'] },
   { name: 'options', hash: '#/chain/NIFTY', ready: '.strikes tr.money', size: DESK, scheme: 'dark' },
   { name: 'pipeline', hash: '#/pipeline', ready: '.coverage tbody tr', size: DESK, scheme: 'light' },
   { name: 'phone-list', hash: '#/market', ready: '.watchlist td.last', size: PHONE, scheme: 'light' },
-  {
-    name: 'phone-instrument',
-    hash: '#/market/738561',
-    ready: '.plot[data-loaded=true]',
-    size: PHONE,
-    scheme: 'dark',
-    keys: ['2'],
-  },
+  { name: 'phone-instrument', hash: '#/market/738561', ready: '.plot', size: PHONE, scheme: 'dark', keys: ['2'] },
   { name: 'phone-options', hash: '#/chain/NIFTY', ready: '.strikes tr.money', size: PHONE, scheme: 'light' },
 ]
 
