@@ -12,7 +12,14 @@ const PHONE = { width: 390, height: 844 }
 const RUN_S = 120
 
 const SHOTS = [
-  { name: 'market', hash: '#/market/738561', ready: '.depth td.price', size: DESK, scheme: 'dark', keys: ['2'] },
+  {
+    name: 'market',
+    hash: '#/market/738561',
+    ready: '.depth td.price',
+    size: { width: 1080, height: 660 },
+    scheme: 'dark',
+    keys: ['2'],
+  },
   { name: 'options', hash: '#/chain/NIFTY', ready: '.strikes tr.money', size: DESK, scheme: 'dark' },
   { name: 'pipeline', hash: '#/pipeline', ready: '.coverage tbody tr', size: DESK, scheme: 'light' },
   { name: 'phone-list', hash: '#/market', ready: '.watchlist td.last', size: PHONE, scheme: 'light' },
