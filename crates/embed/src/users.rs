@@ -83,6 +83,7 @@ impl Credentials {
         user(READER, &self.reader_password, "reader", &grants(&["SELECT ON *.*"]));
         format!(
             "<clickhouse>\n <profiles>\n  <default/>\n  <reader>\n   <readonly>1</readonly>\n   \
+             <cancel_http_readonly_queries_on_client_close>1</cancel_http_readonly_queries_on_client_close>\n   \
              <output_format_arrow_low_cardinality_as_dictionary>1</output_format_arrow_low_cardinality_as_dictionary>\n   \
              <output_format_arrow_compression_method>none</output_format_arrow_compression_method>\n   <constraints>\
              <max_execution_time><changeable_in_readonly/></max_execution_time></constraints>\n  </reader>\n \

@@ -42,6 +42,18 @@ test('provisioning names the data sources that dashboards ask for, and no passwo
   assert.deepEqual([provider?.type, provider?.options.path], ['file', '${TICKHOUSE_DASHBOARDS}'])
 })
 
+test('metrics that dashboards and rules name are those that processes serve', () => {
+  const served = new Set(readFileSync(join(REPOSITORY, 'docs/metrics.md'), 'utf8').match(/tickhouse_\w+/g))
+  const places = ['grafana/source/metrics.ts', 'prometheus/tickhouse.rules.yml']
+  for (const place of places) {
+    const named = readFileSync(join(DEPLOY, place), 'utf8').match(/\btickhouse_\w+/g) ?? []
+    assert.ok(named.length > 10, place)
+    for (const name of new Set(named)) {
+      assert.ok(served.has(name) || served.has(name.replace(/_(bucket|sum|count)$/, '')), `${place}: ${name} is served by nobody`)
+    }
+  }
+})
+
 test('compose: loopback only, pinned, secrets as files', () => {
   const { services, secrets, volumes } = yaml<Compose>('compose.yaml')
   assert.deepEqual(Object.keys(services).sort(), ['clickhouse', 'grafana', 'migrate', 'prometheus', 'redis', 'tickhouse'])
