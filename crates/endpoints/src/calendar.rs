@@ -48,8 +48,9 @@ mod tests {
         std::fs::write(&path, "nonsense = 1").unwrap();
         let wrong = calendar(&config).unwrap_err().to_string();
         assert!(wrong.contains("hours.toml is not usable"), "{wrong}");
-        std::fs::write(&path, "").unwrap();
-        assert!(calendar(&config).is_ok());
+        let text = "format = 1\nmarkets = [\"NSE\"]\n[closed]\n\"2026-11-20\" = \"declared yesterday\"\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(calendar(&config).unwrap().changes_from(&Calendar::builtin()).len(), 1);
         config.instruments.calendar = CalendarSource::File(PathBuf::from("/"));
         assert!(calendar(&config).is_err());
     }
