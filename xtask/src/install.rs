@@ -159,22 +159,15 @@ pub(crate) fn browser() -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((folder, chromium()?))
 }
 
-/// A Chromium: the one that `TICKHOUSE_CHROMIUM` names, the system's, or the system's from now on.
+/// A Chromium by its whole path: the one that `TICKHOUSE_CHROMIUM` names, the system's, or the system's from now on.
 fn chromium() -> anyhow::Result<PathBuf> {
-    const NAMES: [&str; 4] = [
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-        "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    ];
-    let there = || NAMES.into_iter().find(|name| run::exists(name, "--version")).map(PathBuf::from);
     if let Some(named) = std::env::var_os("TICKHOUSE_CHROMIUM").map(PathBuf::from) {
         if !run::exists(&named, "--version") {
             bail!("TICKHOUSE_CHROMIUM names {}, which does not run", named.display());
         }
         return Ok(named);
     }
-    if let Some(found) = there() {
+    if let Some(found) = chromium_of_the_system() {
         return Ok(found);
     }
     let remedy = "the tests of the page need Chromium: `sudo apt-get install chromium` or `brew install --cask chromium`, or name \
@@ -183,7 +176,17 @@ fn chromium() -> anyhow::Result<PathBuf> {
     let mut install = run::command("apt-get", &["install", "--yes", "--no-install-recommends", "chromium"]);
     run::run(install.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::process::Stdio::null()))
         .context(remedy)?;
-    there().context(remedy)
+    chromium_of_the_system().context(remedy)
+}
+
+/// What the search path has, or the place of macOS' own. What drives a browser wants its whole path.
+fn chromium_of_the_system() -> Option<PathBuf> {
+    const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let of_path = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let of_macos = PathBuf::from("/Applications/Chromium.app/Contents/MacOS/Chromium");
+    of_path.chain([of_macos]).find(|program| program.is_file() && run::exists(program, "--version"))
 }
 
 /// The packages of a folder's `package-lock.json`, as they stand there.

@@ -133,7 +133,7 @@ mod tests {
     use serde_json::json;
 
     const OPTIONS: AlertOptions =
-        AlertOptions { after: Duration::from_secs(15), remind_every: Duration::from_mins(60) };
+        AlertOptions { after: Duration::from_secs(15), remind_every: Duration::from_hours(1) };
 
     /// A recorder with data of this age, and so many gaps.
     fn health(age: f64, gaps: u64) -> Health {
