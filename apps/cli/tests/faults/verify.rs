@@ -94,4 +94,7 @@ fn one_row_deleted_doubled_or_altered_is_named() {
     assert_eq!((code, faults(&report)), (Some(3), [2, 1, 1, 0]), "{report}");
     assert_eq!(said(&report, "tick_data", altered, 3), ["altered"]);
     assert_eq!(said(&report, "frames", gone, 0), ["missing"]);
+
+    let ended = demo.terminate();
+    assert!(!ended.status.success() && ended.json["ok"] == false, "its own proof fails too: {ended:#?}");
 }
