@@ -256,10 +256,8 @@ impl Drop for Demo {
             child.wait().ok();
             // only what still is what it was: a pid may be another's by now
             let ours = processes().into_iter().filter(|process| self.seen.contains(&process.pid));
-            let place = self.data_dir.to_string_lossy();
-            // Redis shows its port instead of its folder
-            let still = |command: &str| command.contains(&*place) || command.starts_with("redis-server");
-            for process in ours.filter(|process| still(&process.command)) {
+            for process in ours.filter(|process| process.command.contains(&*self.data_dir.to_string_lossy()))
+            {
                 signal(process.pid, nix::sys::signal::Signal::SIGKILL);
             }
         }
