@@ -46,6 +46,18 @@ const NEVER: &[(&str, &[&str])] = &[
     ("tickhouse-live", &["tickhouse-load", "tickhouse-source"]),
     ("tickhouse-web", &["tickhouse-load", "tickhouse-source"]),
     ("tickhouse-embed", &["tickhouse-stream", "tickhouse-store", "redis", "clickhouse"]),
+    // its oracle shares nothing with what it judges
+    (
+        "tickhouse-crash",
+        &[
+            "tickhouse-decode",
+            "tickhouse-stream",
+            "tickhouse-store",
+            "tickhouse-journal",
+            "redis",
+            "clickhouse",
+        ],
+    ),
 ];
 
 /// What only these may see together: both ends of the way.
@@ -65,6 +77,7 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("tickhouse", &[]),
     ("tickhouse-python", &[]),
     ("tickhouse-simulator", &["tickhouse", "tickhouse-benches"]),
+    ("tickhouse-crash", &[]),
     ("tickhouse-benches", &[]),
     ("xtask", &[]),
 ];

@@ -44,6 +44,12 @@ enum Command {
         /// Only those whose name contains this
         filter: Option<String>,
     },
+    /// Kill, stop, cut and fill what a seed says, and look whether every tick is stored once: see docs/crash-test.md
+    CrashTest {
+        /// `--minutes M --seed S --seeds N --json`; `--help` tells of the others
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Formatting, lints, licences, architecture and documentation only
     Lint,
     /// Build the live page into web/dist, where its sources changed
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Command::Demo { arguments } => demo(&arguments),
         Command::Test { full } => test::run(full),
         Command::Bench { filter } => bench::run(filter.as_deref()),
+        Command::CrashTest { arguments } => crash_test(&arguments),
         Command::Lint => test::lint(),
         Command::Web => web::build(),
         Command::Screenshots => web::screenshots(),
@@ -80,4 +87,12 @@ fn demo(arguments: &[OsString]) -> anyhow::Result<()> {
     let program = install::release_build()?;
     install::services(&program)?;
     run::become_program(&program, "demo", arguments)
+}
+
+fn crash_test(arguments: &[OsString]) -> anyhow::Result<()> {
+    let program = install::debug_build()?;
+    install::services(&program)?;
+    run::run(&mut run::cargo(&["build", "--locked", "--workspace", "--bin", "tickhouse-crash"]))?;
+    let test = program.with_file_name("tickhouse-crash");
+    run::become_program(&test, "--program", &[&[program.into_os_string()], arguments].concat())
 }

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;
+#[cfg(target_os = "linux")]
+mod crash;
 mod demo;
 mod disk;
 mod ends;
